@@ -1,0 +1,1 @@
+"""Child processes with limits. Knows nothing of what runs in them."""
