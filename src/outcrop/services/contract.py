@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 if TYPE_CHECKING:
     from outcrop.engines.inference.models import Models
     from outcrop.jobs import Jobs
+    from outcrop.services.hooks import Hooks
     from outcrop.services.surface import Surface
     from outcrop.settings import Settings
     from outcrop.storage import Blobs, Database
@@ -49,6 +50,20 @@ class Principal:
     """What GetCallerIdentity answers as UserId."""
     access_key_id: str = ""
     kind: Literal["root", "user", "assumed-role", "service", "anonymous"] = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A key that may sign requests (or a bearer key, which is its own secret)."""
+
+    access_key_id: str
+    secret: str
+    account: str
+    principal: Principal
+    session_token: str = ""
+    """What `X-Amz-Security-Token` must say; empty for long-term keys."""
+    expires_at: float | None = None
+    """Seconds since the epoch; None for long-term keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +137,7 @@ class Service:
     A method named as boto3 names an operation, taking `(ctx, request)`, is that operation. Binding (`wire/binding.py`)
     checks every public method against the service's model at start-up: a stranger or a duplicate is an error.
     `surfaces` answer plain HTTP beside the API (a static website, an HTTP API's own URL); `on_start` and `on_stop`
-    run once each with the server's loop; `hooks` is an object with the service's wire oddities, if it has any, typed
-    by `wire/hooks.py`.
+    run once each with the server's loop; `hooks` are the service's oddities on the wire, if it has any.
     """
 
     def __init__(
@@ -131,7 +145,7 @@ class Service:
         name: str,
         *resources: object,
         surfaces: tuple[Surface, ...] = (),
-        hooks: object | None = None,
+        hooks: Hooks | None = None,
         on_start: Callable[[], Awaitable[None]] | None = None,
         on_stop: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -159,5 +173,7 @@ class Deps:
     """Text engines and embedders by model id, shared by Bedrock and Knowledge Bases."""
     context: Callable[[str, str, Principal], Context]
     """`context(account, region, principal)`: for background work, which has no caller."""
+    lookup: Callable[[str], Credential | None]
+    """The credential of an access key id (or of a bearer key), or None: the one answer for all who check signatures."""
     endpoint: Callable[[], str]
     """The URL at which child processes on this machine reach the stack, such as `http://127.0.0.1:4566`."""
