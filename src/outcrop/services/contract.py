@@ -157,6 +157,10 @@ class Service:
         self.on_stop = on_stop
 
 
+class Databases(Protocol):
+    def __call__(self, name: str, *, durable: bool = True) -> Database: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     """What the composition root hands to every `services/<name>/service.py`. All of it opens lazily."""
@@ -164,8 +168,9 @@ class Deps:
     settings: Settings
     data: Path
     """The data directory; a service keeps its own files under `data / "<service>"`."""
-    database: Callable[[str], Database]
-    """`database("s3")`: the service's own SQLite file, opened on first use."""
+    database: Databases
+    """`database("s3")`: the service's own SQLite file, opened on first use. With `durable=False` commits wait for no
+    disk: they survive a killed process, but not the loss of power."""
     blobs: Callable[[str], Blobs]
     """`blobs("s3")`: a durable file store for large bodies."""
     jobs: Jobs
