@@ -6,7 +6,7 @@ the composition root (`app.py`) fills `Deps`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -91,10 +91,12 @@ class ServiceError(Exception):
 
     The class name is the code on the wire unless `code` says otherwise. The HTTP status comes from the service's
     model; `status` serves errors that the model leaves out. Keyword arguments become further members of the body.
+    An error whose status is 304 has no body. `headers` go out with the answer; set them on the instance.
     """
 
     code: ClassVar[str]
     status: ClassVar[int] = 400
+    headers: Sequence[tuple[str, str]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
