@@ -45,7 +45,7 @@ class Hooks:
         return ValidationException(f"{len(violations)} validation error{many} detected: {details}")
 
     def status(self, operation: str, result: Mapping[str, Any]) -> int | None:
-        """The HTTP status of a success where it depends on the result; None: the model's. S3 answers a range with 206."""
+        """The HTTP status of a success where the result decides; None: the model's. S3 answers a range with 206."""
         return None
 
     def headers(self, operation: str, request: Mapping[str, Any], sent: Mapping[str, str]) -> Sequence[tuple[str, str]]:
