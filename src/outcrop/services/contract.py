@@ -84,6 +84,9 @@ class Context:
     notes: dict[str, str] = field(default_factory=dict)
     """Helpful extras that have no place in AWS's shapes: `wire/` sends each as a header `x-outcrop-<name>`.
     Set them before the answer (or its first stream event) is returned."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers that AWS sends but its model doesn't know, such as InvokeModel's token counts: sent under these very
+    names. Set them as early as `notes`."""
 
 
 class ServiceError(Exception):
