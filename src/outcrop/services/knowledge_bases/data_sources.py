@@ -1,0 +1,157 @@
+"""Data sources: where a knowledge base's documents come from, and how they are cut."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import Any
+
+from outcrop.services.contract import Context, Request, Result
+from outcrop.services.knowledge_bases.common import (
+    ClientTokens,
+    find_data_source,
+    find_knowledge_base,
+    page_after,
+    when,
+)
+from outcrop.services.knowledge_bases.errors import ConflictException, ValidationException
+from outcrop.services.knowledge_bases.indexes import Indexes
+from outcrop.services.knowledge_bases.ingestion import Ingestion
+from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBaseStore, new_id
+
+CONFIGURATIONS = {"S3": "s3Configuration", "CUSTOM": None}
+"""Types of source that can be read here, and the member that each needs."""
+
+CHUNKING = {"FIXED_SIZE": "fixedSizeChunkingConfiguration", "NONE": None}
+
+
+class DataSources:
+    def __init__(self, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion) -> None:
+        self._store = store
+        self._indexes = indexes
+        self._ingestion = ingestion
+
+    async def create_data_source(self, ctx: Context, request: Request) -> Result:
+        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
+        tokens = ClientTokens(self._store, f"{ctx.account}:{kb.id}:create_data_source", request)
+        if (earlier := tokens.earlier()) and (source := self._store.data_source(kb.id, earlier)):
+            return {"dataSource": describe(source)}
+        _check(request)
+        now = time.time()
+        source = DataSource(new_id(), kb.id, request["name"], _body(request), now, now)
+        try:
+            self._store.add_data_source(source)
+        except sqlite3.IntegrityError:
+            raise ConflictException(f"DataSource with name {source.name} already exists.") from None
+        tokens.keep(source.id)
+        return {"dataSource": describe(source)}
+
+    async def get_data_source(self, ctx: Context, request: Request) -> Result:
+        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
+        return {"dataSource": describe(find_data_source(self._store, kb, request["dataSourceId"]))}
+
+    async def list_data_sources(self, ctx: Context, request: Request) -> Result:
+        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
+        after, limit = page_after(request)
+        found = self._store.data_sources(kb.id, after, limit + 1)
+        answer: dict[str, Any] = {"dataSourceSummaries": [_summary(source) for source in found[:limit]]}
+        if len(found) > limit:
+            answer["nextToken"] = found[limit - 1].id
+        return answer
+
+    async def update_data_source(self, ctx: Context, request: Request) -> Result:
+        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
+        source = find_data_source(self._store, kb, request["dataSourceId"])
+        _check(request)
+        if request.get("vectorIngestionConfiguration", {}).get("chunkingConfiguration") != source.body.get(
+            "vectorIngestionConfiguration", {}
+        ).get("chunkingConfiguration"):
+            raise ValidationException(
+                "chunkingConfiguration cannot be changed after the data source is created. Send the present one, "
+                "or create a new data source."
+            )
+        try:
+            self._store.update_data_source(source.id, request["name"], _body(request))
+        except sqlite3.IntegrityError:
+            raise ConflictException(f"DataSource with name {request['name']} already exists.") from None
+        return {"dataSource": describe(find_data_source(self._store, kb, source.id))}
+
+    async def delete_data_source(self, ctx: Context, request: Request) -> Result:
+        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
+        source = find_data_source(self._store, kb, request["dataSourceId"])
+        await self._ingestion.stop_all(kb.id, source.id)
+        if source.body.get("dataDeletionPolicy", "DELETE") == "DELETE":
+            index = await self._indexes.get(kb)
+            await self._indexes.delete_documents(
+                index, [f"{source.id}|{document.uri}" for document in self._store.documents(kb.id, source.id)]
+            )
+        self._store.delete_data_source(kb.id, source.id)
+        return {"knowledgeBaseId": kb.id, "dataSourceId": source.id, "status": "DELETING"}
+
+
+def _check(request: Request) -> None:
+    configuration = request["dataSourceConfiguration"]
+    kind = configuration["type"]
+    if kind not in CONFIGURATIONS:
+        raise ValidationException(
+            f"Data sources of type {kind} aren't available in Outcrop: put the documents into a bucket and use "
+            "type S3, or ingest them directly with type CUSTOM."
+        )
+    member = CONFIGURATIONS[kind]
+    if member and member not in configuration:
+        raise ValidationException(f"{member} is required when the data source's type is {kind}.")
+    ingestion = request.get("vectorIngestionConfiguration", {})
+    chunking = ingestion.get("chunkingConfiguration")
+    if chunking:
+        strategy = chunking["chunkingStrategy"]
+        if strategy not in CHUNKING:
+            raise ValidationException(
+                f"The chunking strategy {strategy} isn't available in Outcrop yet: use FIXED_SIZE, NONE, or leave "
+                "chunkingConfiguration out for the default."
+            )
+        needed = CHUNKING[strategy]
+        if needed and needed not in chunking:
+            raise ValidationException(f"{needed} is required when the chunking strategy is {strategy}.")
+    for member in ("parsingConfiguration", "customTransformationConfiguration", "contextEnrichmentConfiguration"):
+        if member in ingestion:
+            raise ValidationException(
+                f"{member} isn't available in Outcrop yet: leave it out to use the default parser."
+            )
+
+
+def _body(request: Request) -> dict[str, Any]:
+    members = (
+        "description",
+        "dataSourceConfiguration",
+        "dataDeletionPolicy",
+        "serverSideEncryptionConfiguration",
+        "vectorIngestionConfiguration",
+    )
+    body = {member: request[member] for member in members if member in request}
+    body.setdefault("dataDeletionPolicy", "DELETE")
+    return body
+
+
+def describe(source: DataSource) -> dict[str, Any]:
+    return {
+        "knowledgeBaseId": source.kb_id,
+        "dataSourceId": source.id,
+        "name": source.name,
+        "status": "AVAILABLE",
+        "createdAt": when(source.created_at),
+        "updatedAt": when(source.updated_at),
+        **source.body,
+    }
+
+
+def _summary(source: DataSource) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "knowledgeBaseId": source.kb_id,
+        "dataSourceId": source.id,
+        "name": source.name,
+        "status": "AVAILABLE",
+        "updatedAt": when(source.updated_at),
+    }
+    if "description" in source.body:
+        summary["description"] = source.body["description"]
+    return summary
