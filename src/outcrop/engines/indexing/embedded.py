@@ -1,0 +1,316 @@
+"""The built-in index: one SQLite file. Vectors are compared exactly, in memory; text by BM25 in the file's own text
+index. One process owns a file."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from outcrop.engines.indexing import terms
+from outcrop.engines.indexing.columns import Column, passing
+from outcrop.engines.indexing.filters import MISSING, Filter
+from outcrop.engines.indexing.index import Entry, Hit
+from outcrop.engines.indexing.matrix import Matrix
+from outcrop.storage import Database, Row
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from numpy.typing import NDArray
+
+SCHEMA = [
+    """
+    CREATE TABLE about (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE chunk (
+        slot INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        document TEXT NOT NULL,
+        text TEXT NOT NULL,
+        metadata TEXT NOT NULL
+    );
+    CREATE INDEX chunk_document ON chunk (document);
+    CREATE TABLE vector (slot INTEGER PRIMARY KEY, value BLOB NOT NULL);
+    CREATE VIRTUAL TABLE words USING fts5 (terms, content='', tokenize='ascii');
+    """
+]
+
+_ATTEMPTS = 5
+_BATCH = 500
+
+
+class EmbeddedIndex:
+    """`Index` in a file. The vectors are read into memory (4 bytes a number) by the first search by vector or with a
+    filter, and kept in step from then on."""
+
+    def __init__(self, path: Path, dimensions: int) -> None:
+        self._path = path
+        self._dimensions = dimensions
+        self._writer = Database(path)
+        self._writer.migrate(SCHEMA)
+        # A connection of its own lets searches go on while a document is being written.
+        self._reader = Database(path)
+        self._reader.migrate(SCHEMA)
+        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._matrix: Matrix | None = None
+        self._columns: dict[str, Column] = {}
+
+    def open(self) -> None:
+        """Make or check the file. Raises ValueError if it was made for vectors of another length."""
+        with self._writing, self._writer.transaction() as connection:
+            about = dict(connection.execute("SELECT key, value FROM about").fetchall())
+            stored = about.setdefault("dimensions", self._dimensions)
+            if stored != self._dimensions:
+                raise ValueError(
+                    f"{self._path} holds vectors of {stored} numbers, but the embedder makes {self._dimensions}. "
+                    "Ingest the documents again into a new index."
+                )
+            if about.setdefault("terms", terms.VERSION) != terms.VERSION:
+                _index_words_again(connection)
+            about["terms"] = terms.VERSION
+            connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
+
+    def close(self) -> None:
+        with self._writing, self._lock:
+            self._matrix = None
+            self._columns = {}
+            self._writer.close()
+            self._reader.close()
+
+    def replace_document(self, document: str, entries: Sequence[Entry]) -> None:
+        """Put these entries in place of all that the document had, in one transaction. Of entries with the same id
+        the last one stays. Raises ValueError for a vector of the wrong length or with numbers that aren't finite."""
+        entries = list({entry.id: entry for entry in entries}.values())
+        vectors = self._stack(entries)
+        with self._writing:
+            with self._writer.transaction() as connection:
+                gone = _slots(connection, "document", [document])
+                gone += _slots(connection, "id", [entry.id for entry in entries])
+                _delete(connection, gone)
+                slots = [_insert(connection, entry, vector) for entry, vector in zip(entries, vectors, strict=True)]
+            self._follow(gone, slots, vectors, entries)
+
+    def delete_documents(self, documents: Sequence[str]) -> None:
+        with self._writing:
+            with self._writer.transaction() as connection:
+                gone = _slots(connection, "document", documents)
+                _delete(connection, gone)
+            self._follow(gone, [], self._stack([]), [])
+
+    def search_vector(self, vector: NDArray[np.float32], limit: int, where: Filter | None = None) -> list[Hit]:
+        """The entries whose vectors are nearest, all of them compared; `score` is the cosine."""
+        vector = np.ascontiguousarray(vector, np.float32).reshape(-1)
+        if len(vector) != self._dimensions:
+            raise ValueError(f"the question's vector has {len(vector)} numbers, the index {self._dimensions}")
+        hits: list[Hit] = []
+        for _ in range(_ATTEMPTS):
+            with self._lock:
+                matrix = self._loaded()
+                found = matrix.best(vector, limit, self._passing(where))
+            hits = self._hits(found)
+            # A writer may have removed a row between the two steps; then look again.
+            if len(hits) == len(found):
+                break
+        return hits
+
+    def search_text(self, query: str, limit: int, where: Filter | None = None) -> list[Hit]:
+        """The entries that share words with the query, by BM25. No character of the query is an operator."""
+        expression = _match_any(terms.query_terms(query))
+        if not expression or limit <= 0:
+            return []
+        hits: list[Hit] = []
+        for _ in range(_ATTEMPTS):
+            found = self._best_by_words(expression, limit, where)
+            hits = self._hits(found)
+            if len(hits) == len(found):
+                break
+        return hits
+
+    def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        found = np.zeros((len(ids), self._dimensions), np.float32)
+        position: dict[str, list[int]] = {}
+        for at, one in enumerate(ids):
+            position.setdefault(one, []).append(at)
+        for batch in _batches(position):
+            for row in self._reader.read(
+                f"SELECT id, value FROM chunk JOIN vector USING (slot) WHERE id IN ({_marks(batch)})", batch
+            ):
+                found[position[row["id"]]] = np.frombuffer(row["value"], "<f4")
+        return found
+
+    def count(self) -> int:
+        row = self._reader.read_one("SELECT count(*) AS entries FROM vector")
+        return row["entries"] if row else 0
+
+    def _stack(self, entries: Sequence[Entry]) -> NDArray[np.float32]:
+        stacked = np.zeros((len(entries), self._dimensions), np.float32)
+        for at, entry in enumerate(entries):
+            vector = np.asarray(entry.vector, np.float32)
+            if vector.shape != (self._dimensions,):
+                raise ValueError(f"entry {entry.id} has a vector of shape {vector.shape}, not ({self._dimensions},)")
+            stacked[at] = vector
+        if not np.isfinite(stacked).all():
+            raise ValueError("a vector has numbers that are not finite")
+        return stacked
+
+    def _loaded(self) -> Matrix:
+        if self._matrix is None:
+            count = self.count()
+            matrix = Matrix(self._dimensions, count + count // 8)
+            last = 0
+            while rows := self._reader.read(
+                "SELECT slot, value FROM vector WHERE slot > ? ORDER BY slot LIMIT 8192", (last,)
+            ):
+                last = rows[-1]["slot"]
+                slots = np.fromiter((row["slot"] for row in rows), np.int64, len(rows))
+                blob = b"".join(row["value"] for row in rows)
+                matrix.append(slots, np.frombuffer(blob, "<f4").reshape(len(rows), self._dimensions))
+            self._matrix = matrix
+        return self._matrix
+
+    def _follow(
+        self, gone: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32], entries: Sequence[Entry]
+    ) -> None:
+        """Bring what is in memory up to what was just committed."""
+        with self._lock:
+            matrix = self._matrix
+            if matrix is None:
+                return
+            matrix.delete(np.array(gone, np.int64))
+            # A search may have loaded the matrix between the commit and now, with these rows in it.
+            if slots and not (matrix.size and matrix.slots[-1] >= slots[0]):
+                matrix.append(np.array(slots, np.int64), vectors)
+                for key, column in self._columns.items():
+                    column.extend(entry.metadata.get(key, MISSING) for entry in entries)
+            if matrix.sparse:
+                kept = matrix.compact()
+                for column in self._columns.values():
+                    column.keep(kept)
+
+    def _passing(self, where: Filter | None) -> NDArray[np.bool_] | None:
+        return None if where is None else passing(where, self._column, self._loaded().size)
+
+    def _column(self, key: str) -> Column:
+        column = self._columns.get(key)
+        if column is None:
+            matrix = self._loaded()
+            values: list[Any] = [MISSING] * matrix.size
+            stored = self._reader.read(
+                "SELECT slot, type, value FROM chunk, json_each(chunk.metadata) WHERE json_each.key = ?", (key,)
+            )
+            rows = matrix.rows(np.fromiter((row["slot"] for row in stored), np.int64, len(stored)))
+            for row, record in zip(rows, stored, strict=True):
+                if row >= 0:
+                    values[row] = _value(record["type"], record["value"])
+            column = self._columns[key] = Column(values)
+        return column
+
+    def _best_by_words(self, expression: str, limit: int, where: Filter | None) -> list[tuple[int, float]]:
+        if where is None:
+            rows = self._reader.read(
+                "SELECT rowid AS slot, rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?", (expression, limit)
+            )
+            return [(row["slot"], -row["rank"]) for row in rows]
+        rows = self._reader.read("SELECT rowid AS slot, rank FROM words WHERE words MATCH ?", (expression,))
+        slots = np.fromiter((row["slot"] for row in rows), np.int64, len(rows))
+        scores = np.fromiter((-row["rank"] for row in rows), np.float64, len(rows))
+        with self._lock:
+            matrix = self._loaded()
+            allowed = self._passing(where)
+            at = matrix.rows(slots)
+            good = (at >= 0) & matrix.alive[at]
+            if allowed is not None:
+                good &= allowed[at]
+        slots, scores = slots[good], scores[good]
+        order = np.argsort(-scores, kind="stable")[:limit]
+        return [(int(slot), float(score)) for slot, score in zip(slots[order], scores[order], strict=True)]
+
+    def _hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
+        rows: dict[int, Row] = {}
+        for batch in _batches(slot for slot, _ in found):
+            for stored in self._reader.read(
+                f"SELECT slot, id, document, text, metadata FROM chunk WHERE slot IN ({_marks(batch)})", batch
+            ):
+                rows[stored["slot"]] = stored
+        return [
+            Hit(row["id"], row["document"], row["text"], json.loads(row["metadata"]), score)
+            for slot, score in found
+            if (row := rows.get(slot))
+        ]
+
+
+def _insert(connection: sqlite3.Connection, entry: Entry, vector: NDArray[np.float32]) -> int:
+    metadata = json.dumps(dict(entry.metadata), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _storable(entry.text)
+    slot = connection.execute(
+        "INSERT INTO chunk (id, document, text, metadata) VALUES (?, ?, ?, ?)",
+        (entry.id, entry.document, text, _storable(metadata)),
+    ).lastrowid
+    assert slot is not None
+    connection.execute("INSERT INTO vector VALUES (?, ?)", (slot, vector.astype("<f4").tobytes()))
+    connection.execute("INSERT INTO words (rowid, terms) VALUES (?, ?)", (slot, " ".join(terms.terms(text))))
+    return slot
+
+
+def _slots(connection: sqlite3.Connection, column: str, values: Sequence[str]) -> list[int]:
+    found: list[int] = []
+    for batch in _batches(dict.fromkeys(values)):
+        found.extend(
+            slot for (slot,) in connection.execute(f"SELECT slot FROM chunk WHERE {column} IN ({_marks(batch)})", batch)
+        )
+    return found
+
+
+def _delete(connection: sqlite3.Connection, slots: Sequence[int]) -> None:
+    for batch in _batches(dict.fromkeys(slots)):
+        # A text index without content has to be told which terms it forgets.
+        for slot, text in connection.execute(f"SELECT slot, text FROM chunk WHERE slot IN ({_marks(batch)})", batch):
+            connection.execute(
+                "INSERT INTO words (words, rowid, terms) VALUES ('delete', ?, ?)", (slot, " ".join(terms.terms(text)))
+            )
+        connection.execute(f"DELETE FROM vector WHERE slot IN ({_marks(batch)})", batch)
+        connection.execute(f"DELETE FROM chunk WHERE slot IN ({_marks(batch)})", batch)
+
+
+def _index_words_again(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
+    for slot, text in connection.execute("SELECT slot, text FROM chunk"):
+        connection.execute("INSERT INTO words (rowid, terms) VALUES (?, ?)", (slot, " ".join(terms.terms(text))))
+
+
+def _match_any(wanted: Sequence[str]) -> str:
+    """The text index's expression for texts with any of these terms. A lone character of a script without spaces is
+    the beginning of a pair."""
+    return " OR ".join(
+        f'"{term}"*' if len(term) == 1 and not term.isascii() else f'"{term}"' for term in wanted if '"' not in term
+    )
+
+
+def _value(kind: str, value: Any) -> Any:
+    match kind:
+        case "true" | "false":
+            return kind == "true"
+        case "array" | "object":
+            return json.loads(value)
+    return value
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 can't hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
+def _batches(values: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    source = iter(values)
+    while batch := tuple(islice(source, _BATCH)):
+        yield batch

@@ -1,0 +1,108 @@
+"""Vectors in memory: one contiguous float32 matrix that grows at its end and marks what was deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_COMPACT_FROM = 1024
+
+
+class Matrix:
+    """Rows of vectors by slot, an ever-growing number that names a row. Not threadsafe: the index locks."""
+
+    def __init__(self, dimensions: int, capacity: int = 0) -> None:
+        self._vectors: NDArray[np.float32] = np.empty((capacity, dimensions), np.float32)
+        self._slots: NDArray[np.int64] = np.empty(capacity, np.int64)
+        self._alive: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
+        self.size = 0
+        """Rows, deleted ones included."""
+        self.deleted = 0
+
+    @property
+    def slots(self) -> NDArray[np.int64]:
+        """Ascending; the slot of every row."""
+        return self._slots[: self.size]
+
+    @property
+    def alive(self) -> NDArray[np.bool_]:
+        return self._alive[: self.size]
+
+    def append(self, slots: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Add rows; their slots are higher than all before."""
+        size = self.size + len(slots)
+        if size > len(self._slots):
+            self._grow(max(size, len(self._slots) * 3 // 2, 256))
+        self._vectors[self.size : size] = vectors
+        self._slots[self.size : size] = slots
+        self._alive[self.size : size] = True
+        self.size = size
+
+    def delete(self, slots: NDArray[np.int64]) -> None:
+        rows = self.rows(slots)
+        rows = rows[rows >= 0]
+        self.deleted += int(self._alive[rows].sum())
+        self._alive[rows] = False
+
+    def rows(self, slots: NDArray[np.int64]) -> NDArray[np.intp]:
+        """The row of each slot, -1 where there is none."""
+        if not self.size:
+            return np.full(len(slots), -1, np.intp)
+        rows = np.searchsorted(self.slots, slots)
+        rows[rows == self.size] = 0
+        return np.where(self.slots[rows] == slots, rows, -1)
+
+    def best(
+        self, vector: NDArray[np.float32], limit: int, passing: NDArray[np.bool_] | None
+    ) -> list[tuple[int, float]]:
+        """(slot, cosine) of the best `limit` rows among those that pass, best first; ties go to the older."""
+        allowed = self.alive if passing is None else self.alive & passing
+        count = int(np.count_nonzero(allowed))
+        if not count or limit <= 0:
+            return []
+        if count * 4 < self.size:
+            rows = np.flatnonzero(allowed)
+            scores = self._vectors[rows] @ vector
+        else:
+            rows = None
+            scores = self._vectors[: self.size] @ vector
+            if count < self.size:
+                scores[~allowed] = -np.inf
+        limit = min(limit, count)
+        if limit < len(scores):
+            # The last score that gets in decides; taking all equal to it keeps the order of ties stable.
+            threshold = np.partition(scores, len(scores) - limit)[len(scores) - limit]
+            candidates = np.flatnonzero(scores >= threshold)
+        else:
+            candidates = np.arange(len(scores))
+        order = candidates[np.argsort(-scores[candidates], kind="stable")[:limit]]
+        slots = self.slots[order if rows is None else rows[order]]
+        return [(int(slot), float(score)) for slot, score in zip(slots, scores[order], strict=True)]
+
+    @property
+    def sparse(self) -> bool:
+        """Whether a third of the rows are deleted, so that `compact` pays."""
+        return self.deleted > _COMPACT_FROM and self.deleted * 3 > self.size
+
+    def compact(self) -> NDArray[np.bool_]:
+        """Drop the deleted rows. Answers which of the old rows stayed."""
+        kept = self.alive.copy()
+        self._vectors = self._vectors[: self.size][kept]
+        self._slots = self.slots[kept]
+        self.size = len(self._slots)
+        self._alive = np.ones(self.size, np.bool_)
+        self.deleted = 0
+        return kept
+
+    def _grow(self, capacity: int) -> None:
+        vectors = np.empty((capacity, self._vectors.shape[1]), np.float32)
+        slots = np.empty(capacity, np.int64)
+        alive = np.zeros(capacity, np.bool_)
+        vectors[: self.size] = self._vectors[: self.size]
+        slots[: self.size] = self.slots
+        alive[: self.size] = self.alive
+        self._vectors, self._slots, self._alive = vectors, slots, alive
