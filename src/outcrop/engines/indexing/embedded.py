@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,6 @@ SCHEMA = [
     """
 ]
 
-_ATTEMPTS = 5
 _BATCH = 500
 
 
@@ -56,6 +56,7 @@ class EmbeddedIndex:
         # A connection of its own lets searches go on while a document is being written.
         self._reader = Database(path)
         self._reader.migrate(SCHEMA)
+        # Held while memory is read, and from the commit of a write until memory has followed it.
         self._lock = threading.RLock()
         self._writing = threading.Lock()
         self._matrix: Matrix | None = None
@@ -88,19 +89,21 @@ class EmbeddedIndex:
         the last one stays. Raises ValueError for a vector of the wrong length or with numbers that aren't finite."""
         entries = list({entry.id: entry for entry in entries}.values())
         vectors = self._stack(entries)
-        with self._writing:
+        with self._writing, ExitStack() as searches:
             with self._writer.transaction() as connection:
                 gone = _slots(connection, "document", [document])
                 gone += _slots(connection, "id", [entry.id for entry in entries])
                 _delete(connection, gone)
                 slots = [_insert(connection, entry, vector) for entry, vector in zip(entries, vectors, strict=True)]
+                searches.enter_context(self._lock)
             self._follow(gone, slots, vectors, entries)
 
     def delete_documents(self, documents: Sequence[str]) -> None:
-        with self._writing:
+        with self._writing, ExitStack() as searches:
             with self._writer.transaction() as connection:
                 gone = _slots(connection, "document", documents)
                 _delete(connection, gone)
+                searches.enter_context(self._lock)
             self._follow(gone, [], self._stack([]), [])
 
     def search_vector(self, vector: NDArray[np.float32], limit: int, where: Filter | None = None) -> list[Hit]:
@@ -108,29 +111,19 @@ class EmbeddedIndex:
         vector = np.ascontiguousarray(vector, np.float32).reshape(-1)
         if len(vector) != self._dimensions:
             raise ValueError(f"the question's vector has {len(vector)} numbers, the index {self._dimensions}")
-        hits: list[Hit] = []
-        for _ in range(_ATTEMPTS):
+
+        def best() -> list[tuple[int, float]]:
             with self._lock:
-                matrix = self._loaded()
-                found = matrix.best(vector, limit, self._passing(where))
-            hits = self._hits(found)
-            # A writer may have removed a row between the two steps; then look again.
-            if len(hits) == len(found):
-                break
-        return hits
+                return self._loaded().best(vector, limit, self._passing(where))
+
+        return self._hits(best)
 
     def search_text(self, query: str, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries that share words with the query, by BM25. No character of the query is an operator."""
         expression = _match_any(terms.query_terms(query))
         if not expression or limit <= 0:
             return []
-        hits: list[Hit] = []
-        for _ in range(_ATTEMPTS):
-            found = self._best_by_words(expression, limit, where)
-            hits = self._hits(found)
-            if len(hits) == len(found):
-                break
-        return hits
+        return self._hits(lambda: self._best_by_words(expression, limit, where))
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
         found = np.zeros((len(ids), self._dimensions), np.float32)
@@ -178,20 +171,17 @@ class EmbeddedIndex:
         self, gone: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32], entries: Sequence[Entry]
     ) -> None:
         """Bring what is in memory up to what was just committed."""
-        with self._lock:
-            matrix = self._matrix
-            if matrix is None:
-                return
-            matrix.delete(np.array(gone, np.int64))
-            # A search may have loaded the matrix between the commit and now, with these rows in it.
-            if slots and not (matrix.size and matrix.slots[-1] >= slots[0]):
-                matrix.append(np.array(slots, np.int64), vectors)
-                for key, column in self._columns.items():
-                    column.extend(entry.metadata.get(key, MISSING) for entry in entries)
-            if matrix.sparse:
-                kept = matrix.compact()
-                for column in self._columns.values():
-                    column.keep(kept)
+        matrix = self._matrix
+        if matrix is None:
+            return
+        matrix.delete(np.array(gone, np.int64))
+        matrix.append(np.array(slots, np.int64), vectors)
+        for key, column in self._columns.items():
+            column.extend(entry.metadata.get(key, MISSING) for entry in entries)
+        if matrix.sparse:
+            kept = matrix.compact()
+            for column in self._columns.values():
+                column.keep(kept)
 
     def _passing(self, where: Filter | None) -> NDArray[np.bool_] | None:
         return None if where is None else passing(where, self._column, self._loaded().size)
@@ -211,7 +201,8 @@ class EmbeddedIndex:
             column = self._columns[key] = Column(values)
         return column
 
-    def _best_by_words(self, expression: str, limit: int, where: Filter | None) -> list[tuple[int, float]]:
+    def _best_by_words(self, expression: str, limit: int, where: Filter | None) -> list[tuple[int, float]] | None:
+        """(slot, BM25) of the best; None if a writer came in between."""
         if where is None:
             rows = self._reader.read(
                 "SELECT rowid AS slot, rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?", (expression, limit)
@@ -224,24 +215,37 @@ class EmbeddedIndex:
             matrix = self._loaded()
             allowed = self._passing(where)
             at = matrix.rows(slots)
-            good = (at >= 0) & matrix.alive[at]
-            if allowed is not None:
-                good &= allowed[at]
-        slots, scores = slots[good], scores[good]
+            if (at < 0).any() or not matrix.alive[at].all():
+                return None
+        if allowed is not None:
+            slots, scores = slots[allowed[at]], scores[allowed[at]]
         order = np.argsort(-scores, kind="stable")[:limit]
         return [(int(slot), float(score)) for slot, score in zip(slots[order], scores[order], strict=True)]
 
-    def _hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
+    def _hits(self, search: Callable[[], list[tuple[int, float]] | None]) -> list[Hit]:
+        """What a search found, with its rows. If a writer removed some of them meanwhile, the search is done again
+        with writers held off."""
+        hits = self._fetch(search())
+        if hits is None:
+            with self._lock:
+                hits = self._fetch(search())
+        assert hits is not None, "rows vanished although no one wrote"
+        return hits
+
+    def _fetch(self, found: list[tuple[int, float]] | None) -> list[Hit] | None:
+        if found is None:
+            return None
         rows: dict[int, Row] = {}
         for batch in _batches(slot for slot, _ in found):
             for stored in self._reader.read(
                 f"SELECT slot, id, document, text, metadata FROM chunk WHERE slot IN ({_marks(batch)})", batch
             ):
                 rows[stored["slot"]] = stored
+        if len(rows) < len(found):
+            return None
         return [
             Hit(row["id"], row["document"], row["text"], json.loads(row["metadata"]), score)
-            for slot, score in found
-            if (row := rows.get(slot))
+            for row, score in ((rows[slot], score) for slot, score in found)
         ]
 
 
