@@ -26,6 +26,8 @@ class Document:
     name: str
     format: str
     data: bytes
+    """UTF-8 text where the format is `txt`, `md`, `csv` or `html`. Engines read no other format: callers that take
+    PDFs and the like turn them into `txt` first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +120,30 @@ class EngineError(Exception):
         self.retryable = retryable
 
 
+class EngineDown(EngineError):
+    """Nothing there to answer: an endpoint that refuses connections, weights that are missing."""
+
+
+class EngineTimeout(EngineError):
+    """The engine took too long."""
+
+
+class EngineUnsupported(EngineError):
+    """The engine works, but can't do what this request asks."""
+
+
 class TextEngine(Protocol):
     """A source of text. The constructor is light; `open()` loads, `aclose()` lets go."""
 
-    name: str
-    """What `x-outcrop-served-by` says, such as `extractive` or `openai:llama3.2@localhost:11434`."""
-    extractive: bool
-    """True if it only selects sentences that it was given, so that Knowledge Bases hand it passages directly."""
+    @property
+    def name(self) -> str:
+        """What `x-outcrop-served-by` says, such as `extractive` or `openai:llama3.2@localhost:11434`."""
+        ...
+
+    @property
+    def extractive(self) -> bool:
+        """True if it only selects sentences that it was given, so that Knowledge Bases hand it passages directly."""
+        ...
 
     async def open(self) -> None: ...
 
@@ -132,4 +151,8 @@ class TextEngine(Protocol):
 
     def generate(self, generation: Generation) -> AsyncIterator[Event]:
         """Events as they are made, ending in `Finish`. Closing the iterator cancels the work. Raises EngineError."""
+        ...
+
+    async def count(self, generation: Generation) -> int:
+        """The `input_tokens` that `generate` would report. Raises EngineError."""
         ...

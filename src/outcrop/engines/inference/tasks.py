@@ -1,0 +1,160 @@
+"""What a prompt wants done with its text: an answer, a summary, a label or key phrases."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from outcrop.engines.inference.reading import Reading, sentences
+
+_SUMMARY = re.compile(
+    r"\b(?:summari[sz](?:e|es|ing|ation)|summary|tl;?dr|sum up|condense|abridge|key points|main points|main ideas?|gist"
+    r"|in a nutshell|recap)\b",
+    re.IGNORECASE,
+)
+_PHRASES = re.compile(r"\b(?:key ?-?(?:words?|phrases?|terms?)|topic words)\b", re.IGNORECASE)
+_CLASSIFY = re.compile(
+    r"\b(?:classif(?:y|ies|ication)|categori[sz]e|label(?:led|ed)?|sentiment"
+    r"|(?:which|what) (?:category|class|label|topic))\b",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(
+    r"\b(?P<count>\d{1,3}|one|a single|two|three|four|five|six|seven|eight|nine|ten)\s+(?:\w+\s+)?"
+    r"(?P<unit>sentences?|bullets?|points?|lines?|words?|key ?phrases?|keywords?|key terms?|phrases?|terms?)\b",
+    re.IGNORECASE,
+)
+_NUMBERS = {
+    word: number
+    for number, words in enumerate(
+        ("", "one|a single", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    )
+    for word in words.split("|")
+    if word
+}
+_BULLETS = re.compile(r"\b(?:bullets?|bulleted|bullet points?|list of points|key points|main points)\b", re.IGNORECASE)
+_LISTING = re.compile(
+    r"(?P<list>[^.?!:;\n]{1,300},[^.?!:;\n]{1,200}|[^.?!:;,\n]{1,150}\s+or\s+[^.?!:;,\n]{1,60})(?=[.?!:;\n]|$)",
+    re.IGNORECASE,
+)
+_NAMED_LIST = re.compile(
+    r"\b(?:categor(?:y|ies)|class(?:es)?|labels?|options|choices|sentiments?|topics?)\b[^:\n]{0,40}:"
+    r"[ \t]*(?P<list>[^.?!:\n]{3,400})",
+    re.IGNORECASE,
+)
+_LEAD = re.compile(r"^.*\b(?:as|into|is|are|either|one of|among|between|in|to|be|the|being|whether)\s+", re.IGNORECASE)
+_BRACKETS = re.compile(r"[\[({]([^\[\](){}\n]{1,600})[\])}]")
+_LISTED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]+(.{1,80})$", re.MULTILINE)
+_SEPARATOR = re.compile(r"\s*(?:,\s*(?:or|and)\s+|[,/|;]|\s+or\s+|\s+and\s+)\s*", re.IGNORECASE)
+_NAME = re.compile(r"^[A-Z][\w ]{0,24}:\s+")
+_EITHER = re.compile(
+    r"\b(?:is|was|are|does|sounds?|feels?)\b[^.?!\n]{0,120}?\b(\w+(?:, ?\w+){0,8},? or \w+)\s*\?", re.IGNORECASE
+)
+_KNOWN_LABELS = frozenset({"positive", "negative", "neutral", "spam", "urgent", "toxic", "relevant", "irrelevant"})
+_PHRASE_COUNT = 8
+_ENDS = 4000
+"""Characters at either end of a long text in which labels are looked for."""
+_SENTIMENTS = ("positive", "negative", "neutral")
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summarizing:
+    sentences: int | None = None
+    words: int | None = None
+    bullets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasing:
+    count: int = _PHRASE_COUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    labels: tuple[str, ...]
+
+
+Task = Answering | Summarizing | Phrasing | Labelling
+
+
+def find_task(reading: Reading) -> Task:
+    """The task that the request names; where it asks nothing, the one that the instructions name."""
+    question = " ".join(sentence for sentence in sentences(reading.request) if sentence.endswith("?"))
+    task = _named(reading.request, reading.raw)
+    if task is None and not question:
+        task = _named(reading.instructions, f"{reading.instructions}\n{reading.raw}")
+    return task or Answering(question or reading.request)
+
+
+def _named(text: str, raw: str) -> Task | None:
+    if _SUMMARY.search(text):
+        return _summary(text)
+    if _PHRASES.search(text):
+        return Phrasing(_count(text)[0] or _PHRASE_COUNT)
+    if _CLASSIFY.search(text):
+        if len(labels := labels_in(text) or labels_in(raw)) > 1:
+            return Labelling(labels)
+        if re.search(r"\bsentiment\b", text, re.IGNORECASE):
+            return Labelling(_SENTIMENTS)
+    elif match := _EITHER.search(text):
+        labels = _split(match[1])
+        if len(labels) > 1 and {label.lower() for label in labels} & _KNOWN_LABELS:
+            return Labelling(labels)
+    return None
+
+
+def _summary(text: str) -> Summarizing:
+    count, unit = _count(text)
+    bullets = bool(_BULLETS.search(text))
+    if count and unit.startswith("word"):
+        return Summarizing(words=count, bullets=bullets)
+    return Summarizing(sentences=count, bullets=bullets)
+
+
+def _count(text: str) -> tuple[int | None, str]:
+    match = _COUNT.search(text)
+    if match is None:
+        return None, ""
+    word = match["count"].lower()
+    return max(1, int(word) if word.isdigit() else _NUMBERS[word]), match["unit"].lower()
+
+
+def labels_in(text: str) -> tuple[str, ...]:
+    """The labels that a request offers: in brackets, after `Categories:`, as a bulleted list, or as `A, B or C`."""
+    if len(text) > 2 * _ENDS:
+        text = f"{text[:_ENDS]}\n{text[-_ENDS:]}"
+    for match in _BRACKETS.finditer(text):
+        if len(labels := _split(match[1])) > 1:
+            return labels
+    if len(listed := tuple(dict.fromkeys(item.strip(" \t.\"'`*") for item in _LISTED.findall(text)))) > 1:
+        return listed
+    named = _NAMED_LIST.search(text)
+    if named and len(labels := _split(named["list"])) > 1:
+        return labels
+    for sentence in sentences(text):
+        if _CLASSIFY.search(sentence) and (listing := _LISTING.search(sentence)):
+            labels = _split(listing["list"])
+            if len(labels) > 1:
+                return labels
+    return ()
+
+
+def _split(listed: str) -> tuple[str, ...]:
+    pieces = [piece.strip(" \t\"'`*“”‘’<>") for piece in _SEPARATOR.split(listed)]
+    labels = [_LEAD.sub("", piece) if index == 0 else piece for index, piece in enumerate(pieces)]
+    return tuple(dict.fromkeys(label for label in labels if label and len(label.split()) <= 5))
+
+
+def text_to_label(reading: Reading, labels: tuple[str, ...]) -> str:
+    """What to classify: the material without the list of labels and without a name such as `Ticket:` in front."""
+    names = [label.lower() for label in labels]
+    for section in reading.material:
+        paragraphs = [part.strip() for part in section.text.split("\n\n")]
+        kept = [part for part in paragraphs if part and not all(name in part.lower() for name in names)]
+        if kept:
+            return _NAME.sub("", " ".join(kept)).strip(" \t\n\"'“”`")
+    return ""
