@@ -1,0 +1,5 @@
+"""From a question to the passages that bear on it."""
+
+from outcrop.engines.retrieval.retriever import Mode, Retriever, Scored
+
+__all__ = ["Mode", "Retriever", "Scored"]
