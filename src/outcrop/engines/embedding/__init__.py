@@ -1,4 +1,4 @@
-"""Text to vectors. `Embedder` is the plug point; `MiniLM` the built-in."""
+"""Text to vectors. `Embedder` is the plug point; `minilm.MiniLM` the built-in, `openai.OpenAIEmbedder` the remote."""
 
 from outcrop.engines.embedding.embedder import Embedder, Purpose
 
