@@ -1,0 +1,292 @@
+"""Keeps environments: warm for the next invocation, no more than the machine bears, none for functions at rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+
+from outcrop.engines.functions.environment import Environment
+from outcrop.engines.functions.runtimes import Runtimes
+from outcrop.engines.functions.spec import Busy, EnvironmentInfo, FunctionSpec, Invocation, Outcome, Owner
+
+MAX_ENVIRONMENTS = 1000
+MEMORY_EACH = 48 << 20
+"""What an environment is reckoned to need, in bytes, when the machine decides how many there may be."""
+PACE_SECONDS = 1.0
+FINISHING_SECONDS = 0.01
+SWEEP_SECONDS = 15.0
+
+
+class FunctionHost:
+    """Opens nothing until the first `invoke`. `directory` holds the environments' private files.
+
+    A call takes the environment that was used last, or starts another. When `max_environments` run, the one that has
+    been idle longest makes room; when all are at work a call waits `patience` seconds, then raises `Busy`.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        runtimes: Runtimes,
+        directory: Path,
+        *,
+        max_environments: int | None = None,
+        idle_seconds: float = 300.0,
+        patience: float = 5.0,
+    ) -> None:
+        self._owner = owner
+        self._runtimes = runtimes
+        self._directory = directory
+        self._max = max_environments or _room()
+        self._idle_seconds = idle_seconds
+        self._patience = patience
+        self._all: dict[str, Environment] = {}
+        self._idle: dict[str, list[Environment]] = {}
+        self._queues: dict[str, deque[_Waiting]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starting: Counter[str] = Counter()
+        self._want_room: list[asyncio.Future[None]] = []
+        self._slots: asyncio.Semaphore | None = None
+        self._cleaning: asyncio.Future[None] | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    @property
+    def environments(self) -> int:
+        """How many environments there are now, idle ones included."""
+        return len(self._all)
+
+    async def invoke(self, spec: FunctionSpec, invocation: Invocation) -> Outcome:
+        """Run one invocation. A function that fails is an outcome; Busy and RuntimeMissing are raised, and so is what
+        the owner's `prepare` raises."""
+        environment = self._take_idle(spec.key)
+        while environment is None or environment.state != "idle":
+            got = await self._start_or_wait(spec, invocation)
+            if isinstance(got, Outcome):
+                return got
+            environment = got
+        return await environment.invoke(invocation)
+
+    def retire(self, key: str) -> None:
+        """End the environments of this key: idle ones now, busy ones after their work."""
+        for environment in self._idle.pop(key, []):
+            environment.close()
+        for environment in self._all.values():
+            if environment.info.spec.key == key:
+                environment.retired = True
+
+    def resume(self, environment_id: str) -> None:
+        """Take output again from an environment whose output the owner had refused."""
+        if environment := self._all.get(environment_id):
+            environment.resume()
+
+    async def aclose(self) -> None:
+        """Kill everything."""
+        self._closing = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for waiting in [waiting for queue in self._queues.values() for waiting in queue]:
+            if not waiting.future.done():
+                waiting.future.set_exception(Busy("the function host is closing"))
+        environments = list(self._all.values())
+        for environment in environments:
+            environment.close()
+        await asyncio.gather(*self._tasks, *(e.wait_closed() for e in environments), return_exceptions=True)
+        await asyncio.to_thread(shutil.rmtree, self._directory, True)
+
+    # idle environments
+
+    def _take_idle(self, key: str) -> Environment | None:
+        idle = self._idle.get(key, [])
+        while idle:
+            environment = idle.pop()
+            if environment.expires_at > time.time() + environment.info.spec.timeout_s:
+                return environment
+            environment.close()
+        return None
+
+    def _became_idle(self, environment: Environment) -> None:
+        key = environment.info.spec.key
+        for waiting in self._queues.get(key, ()):
+            if not waiting.future.done():
+                waiting.future.set_result(environment)
+                return
+        if self._closing or environment.retired:
+            environment.close()
+            return
+        self._idle.setdefault(key, []).append(environment)
+        self._tell_room()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    def _was_closed(self, environment: Environment) -> None:
+        key = environment.info.spec.key
+        del self._all[environment.info.id]
+        with contextlib.suppress(ValueError):
+            self._idle.get(key, []).remove(environment)
+        if not self._idle.get(key):
+            self._idle.pop(key, None)
+        if not self._closing:
+            self._tell_room()
+            self._in_background(environment.wait_closed())
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        oldest = time.monotonic() - self._idle_seconds
+        for environment in [e for idle in self._idle.values() for e in idle if e.idle_since < oldest]:
+            environment.close()
+        if any(self._idle.values()):
+            self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    # new environments
+
+    async def _start_or_wait(self, spec: FunctionSpec, invocation: Invocation) -> Environment | Outcome:
+        """Start an environment, and take it or whichever becomes free first."""
+        if self._closing:
+            raise Busy("the function host is closing")
+        waiting = _Waiting(invocation, asyncio.get_running_loop().create_future())
+        queue = self._queues.setdefault(spec.key, deque())
+        queue.append(waiting)
+        try:
+            if self._finishing(spec.key) >= len(queue):
+                await asyncio.wait([waiting.future], timeout=FINISHING_SECONDS)
+            if self._starting[spec.key] < self._unserved(spec.key) and await self._find_room(waiting):
+                info = EnvironmentInfo(secrets.token_hex(16), spec)
+                home = self._directory / info.id
+                environment = Environment(info, self._owner, home, self._became_idle, self._was_closed)
+                self._all[info.id] = environment
+                self._starting[spec.key] += 1
+                self._in_background(self._start(environment))
+            return await waiting.future
+        except asyncio.CancelledError:
+            if waiting.future.done() and not waiting.future.cancelled():
+                got = waiting.future.result()
+                if isinstance(got, Environment) and got.state == "idle":
+                    self._became_idle(got)
+            raise
+        finally:
+            if waiting in queue:
+                queue.remove(waiting)
+            if not queue:
+                self._queues.pop(spec.key, None)
+
+    async def _find_room(self, waiting: _Waiting) -> bool:
+        """True: another environment may be started. False: `waiting` got one meanwhile."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience
+        while not self._make_room():
+            room = loop.create_future()
+            self._want_room.append(room)
+            await asyncio.wait([room, waiting.future], timeout=until - loop.time(), return_when="FIRST_COMPLETED")
+            self._want_room.remove(room)
+            if waiting.future.done():
+                return False
+            if loop.time() >= until:
+                raise Busy(f"{self._max} environments are at work")
+        return True
+
+    def _make_room(self) -> bool:
+        if len(self._all) >= self._max:
+            idle = [environment for environments in self._idle.values() for environment in environments]
+            if idle:
+                min(idle, key=lambda environment: environment.idle_since).close()
+        return len(self._all) < self._max
+
+    def _tell_room(self) -> None:
+        if room := next((room for room in self._want_room if not room.done()), None):
+            room.set_result(None)
+
+    async def _start(self, environment: Environment) -> None:
+        spec = environment.info.spec
+        opened = False
+        failure: Exception | None = None
+        try:
+            async with self._pace():
+                if self._starting[spec.key] <= self._unserved(spec.key):
+                    await self._clean()
+                    launch = await self._runtimes.launch(spec)
+                    variables = await self._owner.prepare(environment.info)
+                    opened = await environment.open(launch, variables)
+        except Exception as error:
+            failure = error
+        finally:
+            self._starting[spec.key] -= 1
+            if not self._starting[spec.key]:
+                del self._starting[spec.key]
+            if not opened:
+                if self._starting[spec.key] < self._unserved(spec.key):
+                    self._report_failure(environment, failure)
+                environment.close()
+
+    def _report_failure(self, environment: Environment, failure: Exception | None) -> None:
+        """Tell the call that has waited longest."""
+        queue = self._queues[environment.info.spec.key]
+        waiting = next(waiting for waiting in queue if not waiting.future.done())
+        if failure is not None:
+            waiting.future.set_exception(failure)
+        elif environment.state == "starting":
+            waiting.future.set_result(environment.fail(waiting.invocation))
+        else:
+            waiting.future.set_exception(Busy("the function was changed or the host is closing"))
+
+    def _unserved(self, key: str) -> int:
+        """How many calls wait for an environment."""
+        return sum(not waiting.future.done() for waiting in self._queues.get(key, ()))
+
+    def _finishing(self, key: str) -> int:
+        """How many environments have answered and will ask for more within microseconds."""
+        return sum(e.state == "finishing" and e.info.spec.key == key for e in self._all.values())
+
+    @contextlib.asynccontextmanager
+    async def _pace(self) -> AsyncIterator[None]:
+        """Few starts at a time, so that a burst doesn't starve what already runs. One that takes long lets the next
+        go on: it may be waiting for another function of this host."""
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
+        slots = self._slots
+        await slots.acquire()
+        timer = asyncio.get_running_loop().call_later(PACE_SECONDS, slots.release)
+        try:
+            yield
+        finally:
+            if asyncio.get_running_loop().time() < timer.when():
+                timer.cancel()
+                slots.release()
+
+    async def _clean(self) -> None:
+        """Once: remove the private files of environments that a crash left."""
+        if self._cleaning is None:
+            self._cleaning = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, self._directory, True))
+        await asyncio.shield(self._cleaning)
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Waiting:
+    """A call that has no environment yet."""
+
+    __slots__ = ("future", "invocation")
+
+    def __init__(self, invocation: Invocation, future: asyncio.Future[Environment | Outcome]) -> None:
+        self.invocation = invocation
+        self.future = future
+
+
+def _room() -> int:
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return 64
+    return max(16, min(MAX_ENVIRONMENTS, memory // 2 // MEMORY_EACH))
