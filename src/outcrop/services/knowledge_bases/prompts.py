@@ -54,8 +54,9 @@ class Segment:
     results: tuple[int, ...]
 
 
-_MARKERS = re.compile(r"[ \t]*((?:\[\d{1,3}\](?:[ ,]*))+)([.!?]?)")
-_PARTIAL = re.compile(r"[ \t]*(?:\[\d{0,3}\]?[ ,]*)*$")
+_MARKERS = re.compile(r"[ \t]*(\[\d{1,3}\](?:[ ,]*\[\d{1,3}\])*)([.!?]?)")
+_UNFINISHED = re.compile(r"[ ,]*(?:\[\d{0,3})?")
+"""What may follow markers while more of them, or a full stop, are still to come."""
 
 
 class CitationReader:
@@ -68,8 +69,8 @@ class CitationReader:
     def feed(self, text: str) -> Iterator[Segment]:
         self._pending += text
         while match := _MARKERS.search(self._pending):
-            if match.end() == len(self._pending):
-                return  # more markers, or the full stop after them, may follow
+            if not match.group(2) and _UNFINISHED.fullmatch(self._pending, match.end()):
+                return
             yield self._segment(match)
             self._pending = self._pending[match.end() :]
 
