@@ -1,0 +1,140 @@
+"""What a question asks for, read off its words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from outcrop.engines.indexing.stemming import stem
+from outcrop.engines.indexing.terms import query_terms, terms
+
+Kind = Literal[
+    "definition", "person", "date", "place", "count", "amount", "method", "reason", "difference", "list", "fact"
+]
+
+_SUBJECT = r"(?:(?:an?|the)\s+)?(?P<subject>.+?)\s*[?.!]*$"
+_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("difference", r"\bdiffer(?:ence|ences|s|ent)?\b.*\b(?:between|from|and)\b|\bcompare|\bversus\b|\bvs\.?\s"),
+        ("reason", r"^(?:so\s+|and\s+)?why\b|\bwhat\b.*\b(?:reasons?|causes?)\b|^for what reason|\bhow come\b"),
+        ("count", r"\bhow many\b|\bwhat (?:is )?(?:the )?(?:number|count|total number) of\b|\bhow often\b"),
+        (
+            "amount",
+            r"\bhow (?:much|long|old|big|large|fast|far|high|tall|deep|heavy|wide)\b|\b(?:percentage|percent|share)\b"
+            r"|\b(?:price|cost|costs|fee|salary|rent|revenue|income|amount|value|size|length|duration|rate)\b.*\bof\b"
+            r"|\bwhat (?:does|did|do)\b.*\bcost\b",
+        ),
+        ("date", r"^when\s+(?:was|were|did|is|are|will|does|do|has|have)\b|\b(?:what|which) (?:year|date|day|month)\b|\bsince when\b|\bdate of\b"),
+        ("person", r"^(?:by\s+)?(?:who|whom|whose)\b"),
+        ("place", r"^(?:from\s+)?where\b|\b(?:in )?(?:what|which) (?:city|country|place|region)\b"),
+        ("method", r"\bhow (?:do|can|could|should|would|to|does one|must)\b|\bsteps?\b.*\bto\b|^(?:show|teach) me how\b"),
+        (
+            "list",
+            r"^(?:which|list|name|enumerate)\b|\bwhat (?:are|were)\b(?! (?:an?|the difference))"
+            r"|\bwhat (?:kinds?|types?|sorts?) of\b|\bgive (?:me )?(?:examples|a list)\b",
+        ),
+        (
+            "definition",
+            r"^(?:so\s+|and\s+)?(?:what(?:'s|’s|\s+is|\s+are|\s+was|\s+were)|define|explain|describe|meaning of|who is)\b"
+            r"|\bwhat (?:does|do)\b.*\b(?:mean|stand for)\b|\bwhat is meant by\b|\bdefinition of\b|とは|是什么|什么是",
+        ),
+    )
+)  # fmt: skip
+_DEFINED = tuple(
+    re.compile(pattern + _SUBJECT, re.IGNORECASE)
+    for pattern in (
+        r"^(?:so\s+|and\s+)?what(?:'s|’s|\s+is|\s+are)\s+(?:exactly\s+|meant\s+by\s+)?(?:the\s+(?:meaning|definition)\s+of\s+)?",
+        r"^(?:please\s+)?(?:can\s+you\s+)?(?:define|explain|describe)\s+(?:what\s+)?",
+        r"^(?:what\s+(?:does|do)\s+)(?=.*\b(?:mean|stand\s+for)\b)",
+    )
+)
+_TAIL = re.compile(r"\s+(?:means?|stands? for|is|are|in (?:simple terms|detail|short|one sentence))$", re.IGNORECASE)
+
+# Words that belong to the question, not to what it is about.
+_ASKING = frozenset(
+    stem(word)
+    for word in """
+    many much often long exactly actually explain describe define definition meaning mean stand tell show list name
+    give please example examples difference differences between compare comparison versus vs reason reasons mainly
+    simple terms detail short sentence words kind kinds type types sort sorts know like want need find someone people
+    possible way ways one main use used
+    """.split()  # noqa: SIM905
+)
+_FUNCTION_WORDS = {
+    "de": """der die das den dem des ein eine einen einem einer und oder ist sind war waren wird werden wurde wurden was
+        wer wie wo wann warum wieso welche welcher welches viel viele kann man ich du er sie es wir ihr nicht kein keine
+        mit von zu zum zur im in am an auf aus bei nach vor über unter für durch um als auch noch nur dass ob wenn mir
+        mich sich bitte gibt es""",
+    "fr": """le la les un une des du de d l et ou est sont était quel quelle quels quelles que qui quoi comment où quand
+        pourquoi combien je tu il elle nous vous ils elles ne pas avec pour dans sur par au aux ce cette ces se y a en
+        qu'est-ce""",
+    "es": """el la los las un una unos unas de del y o es son era fue qué que quién quien quiénes cuál cual cuáles cómo
+        como dónde donde cuándo cuando cuánto cuántos cuánta cuántas por para con en se no yo tú él ella nosotros su sus
+        hay al lo""",
+    "it": """il lo la i gli le un uno una di del della dei delle e o è sono era che chi cosa quale quali come dove quando
+        perché quanto quanti quanta quante per con in su da dal non io tu lui lei noi voi loro si c'è al""",
+    "pt": """o a os as um uma uns umas de do da dos das e ou é são era foi que quem qual quais como onde quando porquê
+        quanto quantos quanta quantas por para com em no na se não eu tu ele ela nós seu sua há ao""",
+    "nl": """de het een en of is zijn was waren wat wie welke hoe waar wanneer waarom hoeveel kan men ik jij hij zij wij
+        niet geen met van naar in op aan uit bij voor door om als ook nog dat er""",
+}  # fmt: skip
+_ENGLISH = frozenset(
+    """
+    the a an of and or is are was were what who how where when why which do does did can could should i you he she it
+    we they not with to in on at from by for as that this there if me my your about many much
+    """.split()  # noqa: SIM905
+)
+_OTHER = {language: frozenset(words.split()) for language, words in _FUNCTION_WORDS.items()}
+_CJK = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+@dataclass(frozen=True)
+class Question:
+    text: str
+
+    @cached_property
+    def kind(self) -> Kind:
+        for kind, pattern in _PATTERNS:
+            if pattern.search(self.text):
+                return kind
+        return "fact"
+
+    @cached_property
+    def language(self) -> str:
+        return language(self.text)
+
+    @cached_property
+    def terms(self) -> list[str]:
+        """What the question is about, as terms."""
+        foreign = {term for word in _OTHER.get(self.language, ()) for term in terms(word)}
+        found = [term for term in query_terms(self.text) if term not in foreign]
+        return [term for term in found if term not in _ASKING] or found
+
+    @cached_property
+    def subject(self) -> list[str]:
+        """Of `What is a mixture of experts?` the terms of `mixture of experts`, without stop words."""
+        for pattern in _DEFINED:
+            match = pattern.search(self.text.strip())
+            if match:
+                return query_terms(_TAIL.sub("", match["subject"]))
+        return []
+
+
+def language(text: str) -> str:
+    """`en`, `de`, `fr`, `es`, `it`, `pt`, `nl`, `cjk`, or empty if it can't be told: whose little words are most."""
+    text = text[:4000]
+    if len(_CJK.findall(text)) * 3 > len(text):
+        return "cjk"
+    spoken = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", text.lower())
+    counts = {"en": _count(spoken, _ENGLISH), **{name: _count(spoken, words) for name, words in _OTHER.items()}}
+    best = max(counts, key=lambda name: counts[name])
+    rival = max(count for name, count in counts.items() if name != best)
+    return best if counts[best] > rival and counts[best] else ""
+
+
+def _count(spoken: Sequence[str], known: frozenset[str]) -> int:
+    return sum(word in known for word in spoken)
