@@ -20,7 +20,9 @@ _PIPE = re.compile(r"\|[^|]")
 _WRITTEN = re.compile(r"[^\W_]")
 _RULE = re.compile(r"(?:[-_=*] ?){6,}$")
 _SECTION_NUMBER = re.compile(r"(?:chapter |appendix |section |part )?([0-9A-Z]{1,3}(?:\.[0-9]{1,3})*)[.:)]?\s", re.I)
+_NUMBERED = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}){1,3}\.? +[^\W\d_][^\W\d_]+")
 _TERMINAL = re.compile(r"[.!?:;。！？：；…]['\"”’»)\]」』）]*$")
+_ENDED = re.compile(r"[.!?。！？…]['\"”’»)\]」』）]*$")
 _LETTERS = re.compile(r"[^\W\d_]")
 _HEADING_CHARACTERS = 160
 
@@ -40,7 +42,7 @@ class Style:
         for page in pages:
             for segment in page.segments:
                 length = len(segment.text)
-                sizes[round(segment.size * 2) / 2] += length
+                sizes[round(segment.size, 1)] += length
                 total += length
                 bold += length * segment.bold
                 mono += length * segment.mono
@@ -143,7 +145,7 @@ class Composer:
     def _in_paragraph(self, row: Row, text: str) -> bool:
         """A line of a paragraph may consist of code words alone."""
         opened = self._open
-        if opened is None or opened.kind != "text" or " " in text.strip():
+        if opened is None or opened.kind != "text" or " " in text or _TERMINAL.search(opened.text):
             return False
         return self._continues(opened, row) and abs(row.first.x0 - opened.rows[-1].first.x0) < 1
 
@@ -226,7 +228,9 @@ class Composer:
             return False
         if row.tabular and not row.bulleted:
             return False
-        if row.size >= 1.12 * style.body_size:
+        if row.size >= 1.14 * style.body_size:
+            return True
+        if self._is_numbered_title(row, text):
             return True
         bold = row.bold and not style.body_bold and row.size >= 0.95 * style.body_size
         if not bold or text[-1] in ".,;" or text[0].islower() or len(text) > 100:
@@ -236,6 +240,13 @@ class Composer:
             width = self._right - row.first.x0
             if row.last.x1 > self._right - 0.15 * width and abs(following.size - row.size) < 0.5:
                 return False
+        opened = self._open
+        return opened is None or opened.kind != "text" or not self._continues(opened, row)
+
+    def _is_numbered_title(self, row: Row, text: str) -> bool:
+        """`3.2 Prompting`, though in the type of the text."""
+        if not _NUMBERED.match(text) or len(text) > 70 or _TERMINAL.search(text) or self._is_full(row):
+            return False
         opened = self._open
         return opened is None or opened.kind != "text" or not self._continues(opened, row)
 
@@ -263,8 +274,8 @@ class Composer:
     def _item(self, row: Row, text: str) -> None:
         opened = self._open
         inside = opened is not None and opened.kind == "text" and not _TERMINAL.search(opened.text)
-        if opened is not None and inside and text[0] in "-–—([" and self._continues(opened, row):
-            # A dash or a bracket that happens to stand at the start of a line.
+        if opened is not None and inside and self._is_full(opened.rows[-1]) and self._continues(opened, row):
+            # A dash, a bracket or an initial that happens to stand at the start of a line.
             opened.add(join(opened.text, text), row)
             return
         self._line("list", row, text)
@@ -282,6 +293,10 @@ class Composer:
             head, _, tail = opened.text.rpartition("\n")
             opened.add(f"{head}\n{join(tail, text)}" if head else join(tail, text), row)
 
+    def _is_full(self, row: Row) -> bool:
+        """Does the line reach the right margin?"""
+        return row.last.x1 > self._right - 5 * row.size
+
     def _continues(self, opened: Draft, row: Row) -> bool:
         """Is this row the next line of the open paragraph or item?"""
         previous = opened.rows[-1]
@@ -297,16 +312,26 @@ class Composer:
         left, _, right, _ = opened.box
         if row.first.x0 >= right or row.last.x1 <= left:
             return False
-        ended = bool(_TERMINAL.search(previous.text()))
+        ended = bool(_ENDED.search(previous.text()))
         if opened.kind == "list":
             # An item goes on below its text, or at the margin while its sentence does.
             item = next((each for each in reversed(opened.rows) if _begins_item(each)), opened.rows[0])
-            return row.first.x0 > item.first.x0 + 0.5 * size or not ended or previous.last.x1 > self._right - 4 * size
+            return row.first.x0 > item.first.x0 + 0.5 * size or not ended or self._is_full(previous)
+        if (
+            len(opened.rows) > 1
+            and _hangs(opened.rows, size)
+            and abs(row.first.x0 - opened.rows[0].first.x0) < 0.5 * size
+        ):
+            return False  # the next entry of a list with hanging indents
         if not ended:
             return True
         indented = row.first.x0 - previous.first.x0 > 0.8 * size and row.first.x0 - left > 0.8 * size
         short = previous.last.x1 < max(right, row.last.x1, min(self._right, right + 4 * size)) - 0.15 * (right - left)
         return not indented and not (short and len(opened.rows) > 1) and not (short and row.last.x1 > right + 2 * size)
+
+
+def _hangs(rows: list[Row], size: float) -> bool:
+    return rows[1].first.x0 - rows[0].first.x0 > 0.8 * size
 
 
 def _beside(before: Row, after: Row) -> bool:

@@ -72,27 +72,25 @@ def _find_gutter(segments: list[Segment]) -> _Gutter | None:
         gutter = _Gutter(low + start * _BIN, low + end * _BIN)
         lefts = sum(1 for segment in long if segment.x1 <= gutter.right)
         rights = sum(1 for segment in long if segment.x0 >= gutter.left)
-        score = min(lefts, rights) - 0.2 * (len(long) - lefts - rights)
+        score = min(lefts, rights) - 0.2 * (len(long) - lefts - rights) - 0.01 * (end - start)
         if min(lefts, rights) >= _LONG_LINES and (best is None or score > best[0]):
             best = (score, gutter)
     return best[1] if best else None
 
 
 def _valleys(across: list[int], total: int) -> list[tuple[int, int]]:
-    """Strips, wide enough for a gutter, that fewer segments cross than to either side of them."""
-    found: list[tuple[int, int]] = []
-    ceiling = max(2, int(0.4 * total))
-    start = 0
-    for position in range(1, len(across) + 1):
-        if position < len(across) and across[position] == across[start]:
-            continue
-        deeper = start > 0 and across[start - 1] > across[start]
-        rises = position < len(across) and across[position] > across[start]
-        wide = (position - start) * _BIN >= _GUTTER
-        if deeper and rises and wide and across[start] <= ceiling:
-            found.append((start, position))
-        start = position
-    return found
+    """Strips, wide enough for a gutter, that few segments cross; some lines may hang over into them."""
+    found: set[tuple[int, int]] = set()
+    for ceiling in sorted({0, 1, 2, total // 20, total // 10, total // 5, total * 2 // 5}):
+        start = None
+        for position, count in enumerate(across):
+            if count <= ceiling:
+                start = position if start is None else start
+            elif start is not None:
+                if start > 0 and (position - start) * _BIN >= _GUTTER:
+                    found.add((start, position))
+                start = None
+    return sorted(found)
 
 
 def _bands(segments: list[Segment], gutter: _Gutter) -> list[tuple[bool, list[Segment]]]:

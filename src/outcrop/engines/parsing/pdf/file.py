@@ -32,7 +32,7 @@ def read(path: Path, budget: Budget) -> ParsedDocument:
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
-        reason = _REASONS.get(error.err_code, "the PDF can't be read")
+        reason = _REASONS.get(error.err_code, "the PDF has no pages, or none that can be found")
         raise ParseError(reason) from None
     try:
         return _Reader(document, budget).read()

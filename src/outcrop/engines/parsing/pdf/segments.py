@@ -38,7 +38,7 @@ class Segment:
     base: float
     """Height of the baseline."""
     size: float
-    """Font size in points, of the longest word."""
+    """Font size in points, of most of its characters."""
     mono: bool = False
     bold: bool = False
     hidden: bool = False
@@ -133,8 +133,9 @@ def turned(box: Box, turns: int, width: float, height: float) -> Box:
 def _text(textpage: Any, count: int) -> str:
     """One Python character for each of pdfium's, so that positions agree."""
     buffer = (ctypes.c_ushort * (count + 1))()
-    written = pdfium.FPDFText_GetText(textpage, 0, count, buffer)
-    return bytes(buffer)[: max(0, written - 1) * 2].decode("utf-16-le", errors="surrogatepass")
+    length = max(0, pdfium.FPDFText_GetText(textpage, 0, count, buffer) - 1)
+    text = bytes(buffer)[: length * 2].decode("utf-16-le", errors="surrogatepass")
+    return text if len(text) == length else "".join(map(chr, buffer[:length]))
 
 
 def _words(textpage: Any, count: int, left: float, bottom: float) -> list[_Word]:
@@ -183,7 +184,7 @@ def _segments(textpage: Any, words: list[_Word]) -> list[Segment]:
     segments: list[Segment] = []
     current: Segment | None = None
     parts: list[str] = []
-    longest = 0
+    written: dict[float, int] = {}
     final = 0
     height, size = -1.0, 10.0
     matrix = pdfium.FS_MATRIX()
@@ -220,8 +221,8 @@ def _segments(textpage: Any, words: list[_Word]) -> list[Segment]:
                 parts.append(text)
                 current.x0, current.x1 = min(current.x0, x0), max(current.x1, x1)
                 current.y0, current.y1 = min(current.y0, y0), max(current.y1, y1)
-                if len(word.text) > longest:
-                    longest = len(word.text)
+                written[size] = written.get(size, 0) + len(word.text)
+                if size != current.size and written[size] > written[current.size]:
                     current.size, current.base = size, base
                 final = word.last
                 continue
@@ -230,7 +231,8 @@ def _segments(textpage: Any, words: list[_Word]) -> list[Segment]:
         hidden, white = _visibility(textpage, word.index)
         current = Segment("", x0, y0, x1, y1, base, size, mono, bold, hidden, white)
         parts = [text]
-        longest, final = len(word.text), word.last
+        written = {size: len(word.text)}
+        final = word.last
     close()
     return segments
 
