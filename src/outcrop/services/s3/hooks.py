@@ -1,0 +1,100 @@
+"""How S3 differs from its model on the wire."""
+
+from __future__ import annotations
+
+import secrets
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from outcrop.services.contract import ServiceError
+from outcrop.services.hooks import Hooks, Violation
+from outcrop.services.s3 import cors, errors, hosts
+from outcrop.services.s3.store import BucketStore
+
+_POSTS = ("DeleteObjects", "CreateMultipartUpload", "CompleteMultipartUpload", "RestoreObject", "SelectObjectContent")
+_METHODS = {"Get": "GET", "List": "GET", "Head": "HEAD", "Delete": "DELETE", "Abort": "DELETE"}
+_ALGORITHMS = (
+    "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, "
+    "CRC64NVME, SHA1, SHA256]"
+)
+
+
+class S3Hooks(Hooks):
+    error_wrapper = False
+
+    def __init__(self, buckets: BucketStore) -> None:
+        self._buckets = buckets
+
+    def rewrite(self, host: str, raw_path: str) -> str:
+        bucket = hosts.api_bucket(host)
+        return raw_path if bucket is None else f"/{bucket}{raw_path}"
+
+    def claims(self, method: str, host: str, raw_path: str, query: str, headers: Mapping[str, str]) -> bool:
+        return not hosts.is_foreign(host) and not raw_path.startswith("/_")
+
+    def status(self, operation: str, result: Mapping[str, Any]) -> int | None:
+        return 206 if operation in ("GetObject", "HeadObject") and "ContentRange" in result else None
+
+    def headers(self, operation: str, request: Mapping[str, Any], sent: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+        added = [("x-amz-id-2", b64encode(secrets.token_bytes(57)).decode()), ("Server", "AmazonS3")]
+        origin = sent.get("origin")
+        if origin and (bucket := self._buckets.get(request.get("Bucket") or "")):
+            rule = cors.matching(self._buckets.setting(bucket, "cors") or (), origin, _method(operation))
+            if rule is not None:
+                added += cors.headers(rule, origin)
+        return added
+
+    def invalid(self, operation: str, violations: Sequence[Violation]) -> ServiceError:
+        first = violations[0]
+        name, _, inner = first.path.partition(".")
+        value = None if first.value is None else str(first.value)
+        if inner.endswith("locationConstraint"):
+            return errors.InvalidLocationConstraint(LocationConstraint=value)
+        if inner or name in ("delete", "tagging") or name.lower().endswith("configuration"):
+            return errors.MalformedXML() if inner or value is not None else errors.MissingRequestBodyError()
+        match name:
+            case "storageClass":
+                return errors.InvalidStorageClass(StorageClassRequested=value)
+            case "checksumAlgorithm":
+                return errors.InvalidRequest(_ALGORITHMS)
+            case "metadataDirective" | "taggingDirective":
+                return errors.InvalidArgument(
+                    f"Unknown {name.removesuffix('Directive')} directive.", ArgumentValue=value
+                )
+            case "encodingType":
+                return errors.InvalidArgument(
+                    "Invalid Encoding Method specified in Request", ArgumentName="encoding-type", ArgumentValue=value
+                )
+            case "serverSideEncryption":
+                return errors.InvalidArgument(
+                    "The encryption method specified is not supported",
+                    ArgumentName="x-amz-server-side-encryption",
+                    ArgumentValue=value,
+                )
+            case "objectAttributes":
+                return errors.InvalidArgument(
+                    "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or "
+                    "empty",
+                    ArgumentName="x-amz-object-attributes",
+                )
+            case "maxKeys" | "maxUploads" | "maxParts":
+                argument = f"max-{name[3:].lower()}"
+                return errors.InvalidArgument(
+                    f"Provided {argument} not an integer or within integer range",
+                    ArgumentName=argument,
+                    ArgumentValue=value,
+                )
+            case "partNumber":
+                return errors.InvalidArgument(
+                    "Part number must be an integer between 1 and 10000, inclusive",
+                    ArgumentName="partNumber",
+                    ArgumentValue=value,
+                )
+        return errors.InvalidArgument(first.constraint, ArgumentName=name, ArgumentValue=value)
+
+
+def _method(operation: str) -> str:
+    if operation in _POSTS:
+        return "POST"
+    return next((method for start, method in _METHODS.items() if operation.startswith(start)), "PUT")

@@ -1,0 +1,74 @@
+"""Wires S3 together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from outcrop.services.contract import Deps, Service
+from outcrop.services.s3.access import Access
+from outcrop.services.s3.bodies import Shelf
+from outcrop.services.s3.bucket_settings import BucketAccess, BucketContents, BucketOptions, BucketReports
+from outcrop.services.s3.buckets import Buckets
+from outcrop.services.s3.copying import Copies
+from outcrop.services.s3.hooks import S3Hooks
+from outcrop.services.s3.lists import Lists
+from outcrop.services.s3.multipart import Uploads
+from outcrop.services.s3.object_settings import ObjectSettings
+from outcrop.services.s3.objects import Objects
+from outcrop.services.s3.reading import Reading
+from outcrop.services.s3.store import SCHEMA, BucketStore, ObjectStore, UploadStore
+from outcrop.services.s3.surface import FormUploads, Preflights, Websites
+from outcrop.storage import Blobs
+
+
+def services(deps: Deps) -> tuple[Service, ...]:
+    database = deps.database("s3")
+    database.migrate(SCHEMA)
+    buckets, store, uploads = BucketStore(database), ObjectStore(database), UploadStore(database)
+    blobs = deps.blobs("s3")
+    shelf, access = Shelf(blobs), Access(buckets)
+    reading = Reading(store, access)
+    objects = Objects(buckets, store, access, reading, shelf)
+    copies = Copies(buckets, store, access, reading, shelf)
+    sweeping = _Sweeping(blobs, store)
+    return (
+        Service(
+            "s3",
+            Buckets(buckets, access, shelf, deps.settings.strict),
+            BucketAccess(buckets, access),
+            BucketContents(buckets, access),
+            BucketOptions(buckets, access),
+            BucketReports(buckets, access),
+            objects,
+            ObjectSettings(buckets, store, access, reading),
+            copies,
+            Uploads(buckets, store, uploads, access, copies, shelf),
+            Lists(store, uploads, access),
+            surfaces=(
+                Websites(buckets, access, objects),
+                Preflights(buckets),
+                FormUploads(buckets, access, objects, deps.lookup),
+            ),
+            hooks=S3Hooks(buckets),
+            on_start=sweeping.start,
+            on_stop=sweeping.stop,
+        ),
+    )
+
+
+class _Sweeping:
+    """Removes, beside everything else, the files that an earlier crash left without a row."""
+
+    def __init__(self, blobs: Blobs, store: ObjectStore) -> None:
+        self._blobs = blobs
+        self._store = store
+        self._task: asyncio.Task[int] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(asyncio.to_thread(self._blobs.sweep, self._store.names_blob))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            with suppress(OSError):
+                await self._task
