@@ -59,9 +59,9 @@ def _split_pattern(entry: str) -> tuple[str, str]:
 
 
 def _precision(name: str) -> Literal["int8", "fp32"]:
-    if name == "int8" or name == "fp32":
-        return name
-    raise ValueError(f"OUTCROP_EMBEDDING_PRECISION={name!r}: expected int8 or fp32")
+    if name not in ("int8", "fp32"):
+        raise ValueError(f"OUTCROP_EMBEDDING_PRECISION={name!r}: expected int8 or fp32")
+    return "fp32" if name == "fp32" else "int8"
 
 
 class Models:
@@ -88,6 +88,10 @@ class Models:
                 await engine.open()
                 self._engines[key] = engine
             return self._engines[key]
+
+    def maps(self, model_id: str) -> bool:
+        """Whether the settings name an endpoint for this model id by a pattern of its own."""
+        return any(route.pattern != "*" and route.serves(model_id) for route in self._routes)
 
     async def embedder(self, model_id: str) -> Embedder:
         """The opened embedder that serves this embedding model id. Raises EngineDown if its weights are missing."""

@@ -27,7 +27,7 @@ _TOP_PASSAGES = 10
 _MOST_CANDIDATES = 250
 _DIVERSITY = 0.35
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
-_STOPWORDS = frozenset(
+STOPWORDS = frozenset(
     """
     a about above after again all also am an and any are as at be because been before being below between both but by
     can could did do does doing down during each few for from further had has have having he her here hers him his how
@@ -86,7 +86,7 @@ async def rank_passages(embedder: Embedder, question: str, sections: Sequence[Se
 
 
 def _sharing_words(question: str, pieces: Sequence[Section], most: int) -> list[Section]:
-    asked = set(words(question)) - _STOPWORDS
+    asked = set(words(question)) - STOPWORDS
     found = [asked.intersection(words(piece.text)) for piece in pieces]
     spread = Counter(word for shared in found for word in shared)
     weights = [sum(math.log(1 + len(pieces) / spread[word]) for word in shared) for shared in found]
@@ -199,7 +199,7 @@ def _candidates(text: str) -> Counter[str]:
         for clause in re.split(r"[^\w\s'’-]+", sentence):
             run: list[str] = []
             for word in [*words(clause), "the"]:
-                if word not in _STOPWORDS and not word.isdigit() and len(word) > 1:
+                if word not in STOPWORDS and not word.isdigit() and len(word) > 1:
                     run.append(word)
                     continue
                 counted.update(" ".join(run[at : at + size]) for size in (1, 2, 3) for at in range(len(run) - size + 1))

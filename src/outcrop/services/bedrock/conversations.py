@@ -1,0 +1,107 @@
+"""Converse and ConverseStream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from outcrop.engines.inference.engine import Finish
+from outcrop.services.bedrock.blocks import BlockEvents
+from outcrop.services.bedrock.families import family_of
+from outcrop.services.bedrock.generations import read_generation
+from outcrop.services.bedrock.messages import write_block
+from outcrop.services.bedrock.pointers import read_pointer, select
+from outcrop.services.bedrock.runs import Completion
+from outcrop.services.bedrock.streams import Stream
+from outcrop.services.contract import ValidationException
+
+if TYPE_CHECKING:
+    from outcrop.services.bedrock.catalogue import FoundationModel
+    from outcrop.services.bedrock.media import Media
+    from outcrop.services.bedrock.runs import Run, Runs
+    from outcrop.services.bedrock.targets import Targets
+    from outcrop.services.contract import Context, Request, Result
+
+
+class Conversations:
+    def __init__(self, targets: Targets, runs: Runs, media: Media) -> None:
+        self._targets = targets
+        self._runs = runs
+        self._media = media
+
+    async def converse(self, ctx: Context, request: Request) -> Result:
+        model = self._model(request)
+        paths = _paths(request)
+        generation = await read_generation(ctx, model, request, self._media)
+        completion = await self._runs.complete(ctx, model, generation)
+        finish = completion.finish
+        result: dict[str, Any] = {
+            "output": {"message": {"role": "assistant", "content": [write_block(b) for b in completion.content]}},
+            "stopReason": finish.reason,
+            "usage": usage(finish),
+            "metrics": {"latencyMs": completion.latency_ms},
+            **_echoed(request),
+        }
+        if selected := select(family_of(model).write(completion, model), paths):
+            result["additionalModelResponseFields"] = selected
+        return result
+
+    async def converse_stream(self, ctx: Context, request: Request) -> Result:
+        model = self._model(request)
+        if not model.streaming:
+            raise ValidationException("The model is unsupported for streaming.")
+        paths = _paths(request)
+        generation = await read_generation(ctx, model, request, self._media)
+        run = await self._runs.start(ctx, model, generation)
+
+        def extras(finish: Finish) -> Mapping[str, Any]:
+            completion = Completion((), finish, run.latency_ms)
+            return select(family_of(model).write(completion, model), paths) if paths else {}
+
+        return {"stream": Stream(run, _events(run, extras, _echoed(request)))}
+
+    def _model(self, request: Request) -> FoundationModel:
+        if request.get("guardrailConfig", {}).get("guardrailIdentifier"):
+            raise ValidationException(
+                "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
+                "here yet. Leave guardrailConfig out."
+            )
+        model = self._targets.resolve(request["modelId"])
+        if not model.writes_text:
+            raise ValidationException(
+                "This action doesn't support the model that you provided. Try again with a supported text or chat "
+                "model."
+            )
+        return model
+
+
+def _paths(request: Request) -> list[Sequence[str]]:
+    return [read_pointer(path) for path in request.get("additionalModelResponseFieldPaths", ())]
+
+
+def _echoed(request: Request) -> dict[str, Any]:
+    return {name: request[name] for name in ("performanceConfig", "serviceTier") if name in request}
+
+
+def usage(finish: Finish) -> dict[str, int]:
+    return {
+        "inputTokens": finish.input_tokens,
+        "outputTokens": finish.output_tokens,
+        "totalTokens": finish.input_tokens + finish.output_tokens,
+    }
+
+
+async def _events(
+    run: Run, extras: Callable[[Finish], Mapping[str, Any]], echoed: Mapping[str, Any]
+) -> AsyncGenerator[dict[str, Any], None]:
+    blocks = BlockEvents()
+    yield {"messageStart": {"role": "assistant"}}
+    async for event in run.events():
+        for written in blocks.of(event):
+            yield written
+        if isinstance(event, Finish):
+            stop: dict[str, Any] = {"stopReason": event.reason}
+            if selected := extras(event):
+                stop["additionalModelResponseFields"] = selected
+            yield {"messageStop": stop}
+            yield {"metadata": {"usage": usage(event), "metrics": {"latencyMs": run.latency_ms}, **echoed}}

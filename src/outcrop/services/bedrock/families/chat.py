@@ -1,0 +1,215 @@
+"""OpenAI's chat completions, which many providers take on Bedrock: OpenAI, Qwen, DeepSeek, AI21, newer Mistral …"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from outcrop.engines.inference.engine import TextDelta, ToolUse, ToolUseDelta, ToolUseStart
+from outcrop.services.bedrock.bodies import check, malformed
+from outcrop.services.bedrock.families.claude import decoded
+from outcrop.services.bedrock.families.family import Body, inference
+
+if TYPE_CHECKING:
+    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.services.bedrock.catalogue import FoundationModel
+    from outcrop.services.bedrock.runs import Completion
+
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["messages"],
+    "properties": {
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["role"],
+                "properties": {
+                    "role": {"type": "string", "enum": _ROLES},
+                    "tool_calls": {"type": "array", "items": {"type": "object", "required": ["id", "function"]}},
+                },
+            },
+        },
+        "max_tokens": {"type": "integer", "minimum": 1},
+        "max_completion_tokens": {"type": "integer", "minimum": 1},
+        "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+        "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+        "top_k": {"type": "integer", "minimum": 0},
+        "n": {"type": "integer", "minimum": 1, "maximum": 1},
+        "tools": {"type": "array", "items": {"type": "object", "required": ["function"]}},
+    },
+}
+_DATA_URL = re.compile(r"data:image/\w+;base64,(?P<data>.*)", re.DOTALL)
+_REASONS = {"end_turn": "stop", "max_tokens": "length", "stop_sequence": "stop", "tool_use": "tool_calls"}
+
+
+class Chat:
+    def read(self, body: Body, model: FoundationModel) -> Mapping[str, Any]:
+        check(body, _SCHEMA)
+        stop = body.get("stop")
+        config = {
+            **inference(body, maxTokens="max_tokens", temperature="temperature", topP="top_p"),
+            **inference(body, maxTokens="max_completion_tokens"),
+            "stopSequences": [stop] if isinstance(stop, str) else list(stop or ()),
+        }
+        request: dict[str, Any] = {
+            "messages": _messages(body["messages"]),
+            "system": [{"text": text} for text in _system(body["messages"])],
+            "inferenceConfig": config,
+            "additionalModelRequestFields": inference(body, top_k="top_k"),
+        }
+        if body.get("tools") and body.get("tool_choice") != "none":
+            request["toolConfig"] = _tools(body["tools"], body.get("tool_choice", "auto"))
+        return request
+
+    def write(self, completion: Completion, model: FoundationModel) -> Body:
+        calls = [
+            {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": json.dumps(block.input)}}
+            for block in completion.content
+            if isinstance(block, ToolUse)
+        ]
+        message: Body = {"role": "assistant", "content": completion.text or (None if calls else "")}
+        if calls:
+            message["tool_calls"] = calls
+        choice = {"index": 0, "message": message, "finish_reason": _reason(completion.finish)}
+        return {
+            **_head("chat.completion", model, f"chatcmpl-{secrets.token_hex(12)}"),
+            "choices": [choice],
+            "usage": _usage(completion.finish),
+        }
+
+    def chunks(self, model: FoundationModel) -> ChatChunks:
+        return ChatChunks(model)
+
+
+class ChatChunks:
+    def __init__(self, model: FoundationModel) -> None:
+        self._head = _head("chat.completion.chunk", model, f"chatcmpl-{secrets.token_hex(12)}")
+        self._calls = -1
+
+    def start(self, input_tokens: int) -> Iterable[Body]:
+        yield self._chunk({"role": "assistant", "content": ""})
+
+    def event(self, event: Event) -> Iterable[Body]:
+        match event:
+            case TextDelta(text):
+                yield self._chunk({"content": text})
+            case ToolUseStart(id, name):
+                self._calls += 1
+                yield self._call({"id": id, "type": "function", "function": {"name": name, "arguments": ""}})
+            case ToolUseDelta(partial):
+                yield self._call({"function": {"arguments": partial}})
+
+    def finish(self, finish: Finish) -> Iterable[Body]:
+        yield {**self._chunk({}, _reason(finish)), "usage": _usage(finish)}
+
+    def _call(self, call: Body) -> Body:
+        return self._chunk({"tool_calls": [{"index": self._calls, **call}]})
+
+    def _chunk(self, delta: Body, reason: str | None = None) -> Body:
+        return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+
+def _head(kind: str, model: FoundationModel, id: str) -> Body:
+    return {"id": id, "object": kind, "created": int(time.time()), "model": model.id}
+
+
+def _usage(finish: Finish) -> Body:
+    return {
+        "prompt_tokens": finish.input_tokens,
+        "completion_tokens": finish.output_tokens,
+        "total_tokens": finish.input_tokens + finish.output_tokens,
+    }
+
+
+def _reason(finish: Finish) -> str:
+    return _REASONS.get(finish.reason, "content_filter")
+
+
+def _system(messages: list[Body]) -> list[str]:
+    found = (message for message in messages if message["role"] in ("system", "developer"))
+    return [text for message in found for part in _parts(message, "#/messages") if (text := part.get("text"))]
+
+
+def _messages(given: list[Body]) -> list[Body]:
+    messages: list[Body] = []
+    for index, message in enumerate(given):
+        path = f"#/messages/{index}"
+        if message["role"] in ("system", "developer"):
+            continue
+        role = "assistant" if message["role"] == "assistant" else "user"
+        content = _content(message, path)
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"].extend(content)
+        else:
+            messages.append({"role": role, "content": content})
+    return messages
+
+
+def _content(message: Body, path: str) -> list[Body]:
+    parts = _parts(message, path)
+    if message["role"] == "tool":
+        if not isinstance(message.get("tool_call_id"), str):
+            raise malformed(f"{path}: required key [tool_call_id] not found")
+        return [{"toolResult": {"toolUseId": message["tool_call_id"], "content": parts}}]
+    calls = [_call(call, f"{path}/tool_calls/{at}") for at, call in enumerate(message.get("tool_calls") or ())]
+    return [*parts, *calls]
+
+
+def _call(call: Body, path: str) -> Body:
+    function = call["function"]
+    try:
+        name, arguments = function["name"], json.loads(function.get("arguments") or "{}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise malformed(f"{path}/function: expected a name and arguments that are JSON") from None
+    return {"toolUse": {"toolUseId": str(call["id"]), "name": str(name), "input": arguments}}
+
+
+def _parts(message: Body, path: str) -> list[Body]:
+    content = message.get("content")
+    if content is None or content == "":
+        return []
+    if isinstance(content, str):
+        return [{"text": content}]
+    if not isinstance(content, list):
+        raise malformed(f"{path}/content: expected a string or an array of parts")
+    return [_part(part, f"{path}/content/{at}") for at, part in enumerate(content)]
+
+
+def _part(part: Any, path: str) -> Body:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "text" and isinstance(part.get("text"), str):
+        return {"text": part["text"]}
+    if kind == "image_url":
+        given = part.get("image_url")
+        url = given.get("url") if isinstance(given, dict) else given
+        found = _DATA_URL.fullmatch(url) if isinstance(url, str) else None
+        if found is None:
+            raise malformed(f"{path}/image_url: expected a data: URL with base64")
+        return {"image": {"format": "png", "source": {"bytes": decoded(found["data"], path)}}}
+    raise malformed(f"{path}/type: {kind} is not a valid enum value")
+
+
+def _tools(tools: list[Body], choice: Any) -> Body:
+    specs = []
+    for at, tool in enumerate(tools):
+        function = tool["function"]
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise malformed(f"#/tools/{at}/function: required key [name] not found")
+        schema = function.get("parameters") or {"type": "object", "properties": {}}
+        spec: Body = {"name": function["name"], "inputSchema": {"json": schema}}
+        if function.get("description"):
+            spec["description"] = str(function["description"])
+        specs.append({"toolSpec": spec})
+    if isinstance(choice, dict):
+        named = choice.get("function")
+        if not isinstance(named, dict) or not isinstance(named.get("name"), str):
+            raise malformed("#/tool_choice/function: required key [name] not found")
+        return {"tools": specs, "toolChoice": {"tool": {"name": named["name"]}}}
+    return {"tools": specs, "toolChoice": {"any": {}} if choice == "required" else {"auto": {}}}

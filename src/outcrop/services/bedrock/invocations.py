@@ -1,0 +1,116 @@
+"""InvokeModel and InvokeModelWithResponseStream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from outcrop.engines.inference.engine import Finish
+from outcrop.services.bedrock.bodies import decode
+from outcrop.services.bedrock.families import family_of
+from outcrop.services.bedrock.generations import read_generation
+from outcrop.services.bedrock.streams import Stream
+from outcrop.services.contract import ValidationException
+
+if TYPE_CHECKING:
+    from outcrop.engines.inference.engine import Generation
+    from outcrop.services.bedrock.catalogue import FoundationModel
+    from outcrop.services.bedrock.embeddings import Embeddings
+    from outcrop.services.bedrock.families import Chunks
+    from outcrop.services.bedrock.media import Media
+    from outcrop.services.bedrock.reranking import Reranking
+    from outcrop.services.bedrock.runs import Run, Runs
+    from outcrop.services.bedrock.targets import Targets
+    from outcrop.services.contract import Context, Request, Result
+
+_JSON = "application/json"
+_TAKEN = ("", "*/*", "application/*", _JSON)
+
+
+class Invocations:
+    def __init__(
+        self, targets: Targets, runs: Runs, embeddings: Embeddings, reranking: Reranking, media: Media
+    ) -> None:
+        self._targets = targets
+        self._runs = runs
+        self._embeddings = embeddings
+        self._reranking = reranking
+        self._media = media
+
+    async def invoke_model(self, ctx: Context, request: Request) -> Result:
+        model, body = self._read(request)
+        if model.embeds:
+            answer = await self._embeddings.invoke(ctx, model, body)
+        elif model.reranks:
+            answer = await self._reranking.invoke(ctx, model, body)
+        else:
+            generation = await self._generation(ctx, model, body)
+            completion = await self._runs.complete(ctx, model, generation)
+            finish = completion.finish
+            _count(ctx, finish.input_tokens, finish.output_tokens, completion.latency_ms)
+            answer = family_of(model, body).write(completion, model)
+        return {"body": json.dumps(answer).encode(), "contentType": _JSON, **_echoed(request)}
+
+    async def invoke_model_with_response_stream(self, ctx: Context, request: Request) -> Result:
+        model, body = self._read(request)
+        if not model.streaming:
+            raise ValidationException("The model is unsupported for streaming.")
+        run = await self._runs.start(ctx, model, await self._generation(ctx, model, body))
+        chunks = family_of(model, body).chunks(model)
+        return {"body": Stream(run, _events(run, chunks)), "contentType": _JSON, **_echoed(request)}
+
+    def _read(self, request: Request) -> tuple[FoundationModel, dict[str, Any]]:
+        if request.get("guardrailIdentifier"):
+            raise ValidationException(
+                "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
+                "here yet. Leave the guardrail's headers out."
+            )
+        model = self._targets.resolve(request["modelId"])
+        for name, header in (("contentType", "Content-Type"), ("accept", "Accept")):
+            kinds = {kind.partition(";")[0].strip().lower() for kind in request.get(name, "").split(",")}
+            if not kinds & set(_TAKEN):
+                raise ValidationException(f"The provided {header} is invalid: {request[name]}. Use {_JSON}.")
+        if not (model.writes_text or model.embeds or model.reranks):
+            made = " and ".join(kind.lower() for kind in model.output)
+            raise ValidationException(
+                f"{model.id} makes {made}, and nothing on this machine does: Outcrop has engines for text, embeddings "
+                "and reranking only. Use AWS itself for this call."
+            )
+        return model, decode(request.get("body"))
+
+    async def _generation(self, ctx: Context, model: FoundationModel, body: dict[str, Any]) -> Generation:
+        return await read_generation(ctx, model, family_of(model, body).read(body, model), self._media)
+
+
+def _echoed(request: Request) -> Mapping[str, Any]:
+    return {name: request[name] for name in ("performanceConfigLatency", "serviceTier") if name in request}
+
+
+def _count(ctx: Context, input_tokens: int, output_tokens: int, latency_ms: int) -> None:
+    ctx.headers["X-Amzn-Bedrock-Input-Token-Count"] = str(input_tokens)
+    ctx.headers["X-Amzn-Bedrock-Output-Token-Count"] = str(output_tokens)
+    ctx.headers["X-Amzn-Bedrock-Invocation-Latency"] = str(latency_ms)
+
+
+async def _events(run: Run, chunks: Chunks) -> AsyncGenerator[dict[str, Any], None]:
+    for body in chunks.start(run.input_tokens):
+        yield _chunk(body)
+    async for event in run.events():
+        if not isinstance(event, Finish):
+            for body in chunks.event(event):
+                yield _chunk(body)
+            continue
+        last = list(chunks.finish(event))
+        last[-1]["amazon-bedrock-invocationMetrics"] = {
+            "inputTokenCount": event.input_tokens,
+            "outputTokenCount": event.output_tokens,
+            "invocationLatency": run.latency_ms,
+            "firstByteLatency": run.first_ms,
+        }
+        for body in last:
+            yield _chunk(body)
+
+
+def _chunk(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"chunk": {"bytes": json.dumps(body).encode()}}

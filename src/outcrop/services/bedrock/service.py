@@ -1,0 +1,33 @@
+"""Binds `bedrock` (models and profiles) and `bedrock-runtime` (inference)."""
+
+from __future__ import annotations
+
+from outcrop.services.bedrock.catalogue import Catalogue
+from outcrop.services.bedrock.conversations import Conversations
+from outcrop.services.bedrock.embeddings import Embeddings
+from outcrop.services.bedrock.foundation_models import FoundationModels
+from outcrop.services.bedrock.inference_profiles import InferenceProfiles
+from outcrop.services.bedrock.invocations import Invocations
+from outcrop.services.bedrock.media import Media
+from outcrop.services.bedrock.reranking import Reranking
+from outcrop.services.bedrock.runs import Runs
+from outcrop.services.bedrock.targets import Targets
+from outcrop.services.bedrock.token_counts import TokenCounts
+from outcrop.services.contract import Deps, Service
+
+
+def services(deps: Deps) -> tuple[Service, ...]:
+    catalogue = Catalogue()
+    targets = Targets(catalogue, deps.models, deps.settings.strict)
+    runs = Runs(deps.models)
+    media = Media()
+    return (
+        Service("bedrock", FoundationModels(catalogue), InferenceProfiles(catalogue)),
+        Service(
+            "bedrock-runtime",
+            Conversations(targets, runs, media),
+            Invocations(targets, runs, Embeddings(deps.models), Reranking(deps.models), media),
+            TokenCounts(targets, runs, media),
+            on_stop=media.aclose,
+        ),
+    )

@@ -1,0 +1,39 @@
+"""CountTokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from outcrop.services.bedrock.bodies import decode
+from outcrop.services.bedrock.families import family_of
+from outcrop.services.bedrock.generations import read_generation
+from outcrop.services.contract import ValidationException
+
+if TYPE_CHECKING:
+    from outcrop.services.bedrock.media import Media
+    from outcrop.services.bedrock.runs import Runs
+    from outcrop.services.bedrock.targets import Targets
+    from outcrop.services.contract import Context, Request, Result
+
+
+class TokenCounts:
+    """Answers what `usage.inputTokens` of the same request would be."""
+
+    def __init__(self, targets: Targets, runs: Runs, media: Media) -> None:
+        self._targets = targets
+        self._runs = runs
+        self._media = media
+
+    async def count_tokens(self, ctx: Context, request: Request) -> Result:
+        model = self._targets.resolve(request["modelId"])
+        if not model.writes_text:
+            raise ValidationException("The provided model doesn't support counting tokens.")
+        given: Mapping[str, Any]
+        if "invokeModel" in request["input"]:
+            body = decode(request["input"]["invokeModel"]["body"])
+            given = family_of(model, body).read(body, model)
+        else:
+            given = request["input"]["converse"]
+        generation = await read_generation(ctx, model, given, self._media)
+        return {"inputTokens": await self._runs.count(ctx, model, generation)}
