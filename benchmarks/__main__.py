@@ -1,7 +1,6 @@
 """Measure a stack, and others beside it:  python -m benchmarks [NAME ...] [--against ministack] [--against moto]
 
-Each row is the median of its runs. `make bench` runs all of them against Outcrop alone; install the extra `bench` for the
-others.
+Each row is the median of its runs. `make bench` measures Outcrop alone; install the extra `bench` for the others.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import time
 import urllib.request
 import uuid
 import zipfile
+from typing import ClassVar
 
 from benchmarks.targets import TARGETS
 
@@ -155,7 +155,7 @@ def api_to_lambda(target):
 class _Corpus:
     """A knowledge base of synthetic text files; only Outcrop answers these cases."""
 
-    made = {}
+    made: ClassVar[dict] = {}
 
     @classmethod
     def of(cls, target, documents=200):
