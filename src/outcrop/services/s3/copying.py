@@ -20,20 +20,44 @@ _CHANGES = ("StorageClass", "WebsiteRedirectLocation", "ServerSideEncryption", "
 """Members that make a copy of an object onto itself worth doing."""
 
 
+class Sources:
+    def __init__(self, access: Access, reading: Reading) -> None:
+        self._access = access
+        self._reading = reading
+
+    def find(self, ctx: Context, request: Request) -> tuple[Bucket, Version]:
+        """The version that `CopySource` names, if its conditions hold."""
+        name, key, version_id = copy_source(request["CopySource"])
+        asked = {"Bucket": name, "ExpectedBucketOwner": request.get("ExpectedSourceBucketOwner")}
+        bucket = self._access.bucket(ctx, asked, "s3:GetObject", key)
+        try:
+            version = self._reading.find(ctx, bucket, check_key(key), version_id)
+        except errors.MethodNotAllowed:
+            raise errors.InvalidRequest(
+                "The source of a copy request may not specifically refer to a delete marker by version id."
+            ) from None
+        if version.draft.storage_class in ("GLACIER", "DEEP_ARCHIVE") and "Restore" not in version.draft.headers:
+            raise errors.ObjectNotInActiveTierError
+        check_active(version)
+        drafts.check_customer_key(request, version.draft.headers, "CopySource")
+        conditions.check_source(request, version)
+        return bucket, version
+
+
 class Copies:
     def __init__(
-        self, buckets: BucketStore, store: ObjectStore, access: Access, reading: Reading, shelf: Shelf
+        self, buckets: BucketStore, store: ObjectStore, access: Access, sources: Sources, shelf: Shelf
     ) -> None:
         self._buckets = buckets
         self._store = store
         self._access = access
-        self._reading = reading
+        self._sources = sources
         self._shelf = shelf
 
     async def copy_object(self, ctx: Context, request: Request) -> Result:
         key = check_key(request["Key"])
         bucket = self._access.bucket(ctx, request, "s3:PutObject", key)
-        source_bucket, source = self.source(ctx, request)
+        source_bucket, source = self._sources.find(ctx, request)
         if source.size > LARGEST_PUT:
             raise errors.InvalidRequest(
                 f"The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_PUT}"
@@ -69,24 +93,6 @@ class Copies:
             **drafts.version_shown(bucket, added.version),
             **({"CopySourceVersionId": source.version} if source_bucket.versioning else {}),
         }
-
-    def source(self, ctx: Context, request: Request) -> tuple[Bucket, Version]:
-        """The version that `CopySource` names, if its conditions hold."""
-        name, key, version_id = copy_source(request["CopySource"])
-        asked = {"Bucket": name, "ExpectedBucketOwner": request.get("ExpectedSourceBucketOwner")}
-        bucket = self._access.bucket(ctx, asked, "s3:GetObject", key)
-        try:
-            version = self._reading.find(ctx, bucket, check_key(key), version_id)
-        except errors.MethodNotAllowed:
-            raise errors.InvalidRequest(
-                "The source of a copy request may not specifically refer to a delete marker by version id."
-            ) from None
-        if version.draft.storage_class in ("GLACIER", "DEEP_ARCHIVE") and "Restore" not in version.draft.headers:
-            raise errors.ObjectNotInActiveTierError
-        check_active(version)
-        drafts.check_customer_key(request, version.draft.headers, "CopySource")
-        conditions.check_source(request, version)
-        return bucket, version
 
     def _about(self, ctx: Context, request: Request, bucket: Bucket, source: Version) -> Draft:
         for directive in ("MetadataDirective", "TaggingDirective"):

@@ -12,8 +12,35 @@ from outcrop.services.hooks import Hooks, Violation
 from outcrop.services.s3 import cors, errors, hosts
 from outcrop.services.s3.store import BucketStore
 
-_POSTS = ("DeleteObjects", "CreateMultipartUpload", "CompleteMultipartUpload", "RestoreObject", "SelectObjectContent")
-_METHODS = {"Get": "GET", "List": "GET", "Head": "HEAD", "Delete": "DELETE", "Abort": "DELETE"}
+_POSTS = ("delete_objects", "create_multipart_upload", "complete_multipart_upload", "restore_object")
+_METHODS = {"get": "GET", "list": "GET", "head": "HEAD", "delete": "DELETE", "abort": "DELETE"}
+_ROOTS = {
+    "complete_multipart_upload": "CompleteMultipartUploadResult",
+    "create_multipart_upload": "InitiateMultipartUploadResult",
+    "delete_objects": "DeleteResult",
+    "get_bucket_accelerate_configuration": "AccelerateConfiguration",
+    "get_bucket_acl": "AccessControlPolicy",
+    "get_bucket_cors": "CORSConfiguration",
+    "get_bucket_lifecycle_configuration": "LifecycleConfiguration",
+    "get_bucket_location": "LocationConstraint",
+    "get_bucket_logging": "BucketLoggingStatus",
+    "get_bucket_request_payment": "RequestPaymentConfiguration",
+    "get_bucket_tagging": "Tagging",
+    "get_bucket_versioning": "VersioningConfiguration",
+    "get_bucket_website": "WebsiteConfiguration",
+    "get_object_acl": "AccessControlPolicy",
+    "get_object_attributes": "GetObjectAttributesResponse",
+    "get_object_tagging": "Tagging",
+    "list_bucket_analytics_configurations": "ListBucketAnalyticsConfigurationResult",
+    "list_bucket_inventory_configurations": "ListInventoryConfigurationsResult",
+    "list_bucket_metrics_configurations": "ListMetricsConfigurationsResult",
+    "list_buckets": "ListAllMyBucketsResult",
+    "list_multipart_uploads": "ListMultipartUploadsResult",
+    "list_object_versions": "ListVersionsResult",
+    "list_objects": "ListBucketResult",
+    "list_objects_v2": "ListBucketResult",
+    "list_parts": "ListPartsResult",
+}
 _ALGORITHMS = (
     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, "
     "CRC64NVME, SHA1, SHA256]"
@@ -22,6 +49,8 @@ _ALGORITHMS = (
 
 class S3Hooks(Hooks):
     error_wrapper = False
+    xml_namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+    xml_roots = _ROOTS
 
     def __init__(self, buckets: BucketStore) -> None:
         self._buckets = buckets
@@ -34,7 +63,7 @@ class S3Hooks(Hooks):
         return not hosts.is_foreign(host) and not raw_path.startswith("/_")
 
     def status(self, operation: str, result: Mapping[str, Any]) -> int | None:
-        return 206 if operation in ("GetObject", "HeadObject") and "ContentRange" in result else None
+        return 206 if operation in ("get_object", "head_object") and "ContentRange" in result else None
 
     def headers(self, operation: str, request: Mapping[str, Any], sent: Mapping[str, str]) -> Sequence[tuple[str, str]]:
         added = [("x-amz-id-2", b64encode(secrets.token_bytes(57)).decode()), ("Server", "AmazonS3")]
@@ -97,4 +126,4 @@ class S3Hooks(Hooks):
 def _method(operation: str) -> str:
     if operation in _POSTS:
         return "POST"
-    return next((method for start, method in _METHODS.items() if operation.startswith(start)), "PUT")
+    return _METHODS.get(operation.partition("_")[0], "PUT")

@@ -13,7 +13,7 @@ from outcrop.services.s3 import checksums, conditions, drafts, errors
 from outcrop.services.s3.access import Access
 from outcrop.services.s3.bodies import Segment, Shelf
 from outcrop.services.s3.checksums import Claim
-from outcrop.services.s3.copying import Copies
+from outcrop.services.s3.copying import Sources
 from outcrop.services.s3.names import check_key, moment, owner, url_encoded
 from outcrop.services.s3.store import Bucket, BucketStore, ObjectStore, Part, Upload, UploadPart, UploadStore, Version
 
@@ -30,14 +30,14 @@ class Uploads:
         objects: ObjectStore,
         store: UploadStore,
         access: Access,
-        copies: Copies,
+        sources: Sources,
         shelf: Shelf,
     ) -> None:
         self._buckets = buckets
         self._objects = objects
         self._store = store
         self._access = access
-        self._copies = copies
+        self._sources = sources
         self._shelf = shelf
 
     async def create_multipart_upload(self, ctx: Context, request: Request) -> Result:
@@ -69,7 +69,7 @@ class Uploads:
 
     async def upload_part_copy(self, ctx: Context, request: Request) -> Result:
         upload = self._upload(ctx, request)
-        source_bucket, source = self._copies.source(ctx, request)
+        source_bucket, source = self._sources.find(ctx, request)
         start, end = _copied_range(request.get("CopySourceRange"), source)
         content = self._objects.content(source)
         part = await self._receive(upload, request, self._shelf.read(content, start, end), Claim())

@@ -39,7 +39,7 @@ class Objects:
         claim = Claim.of(request)
         compute = () if claim.algorithm else (checksums.DEFAULT,)
         received = await self._shelf.receive(body, claim, compute=compute)
-        bucket, version = await self.keep(bucket, key, about, received, request)
+        bucket, version = await self._keep(bucket, key, about, received, request)
         return {
             "ETag": f'"{version.etag}"',
             **drafts.checksums_shown(version),
@@ -47,7 +47,7 @@ class Objects:
             **drafts.version_shown(bucket, version),
         }
 
-    async def keep(
+    async def _keep(
         self, bucket: Bucket, key: str, about: Draft, received: Received, request: Request
     ) -> tuple[Bucket, Version]:
         """Make a received body the newest version of a key, if its bucket and the request's conditions still allow."""

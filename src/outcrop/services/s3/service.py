@@ -10,7 +10,7 @@ from outcrop.services.s3.access import Access
 from outcrop.services.s3.bodies import Shelf
 from outcrop.services.s3.bucket_settings import BucketAccess, BucketContents, BucketOptions, BucketReports
 from outcrop.services.s3.buckets import Buckets
-from outcrop.services.s3.copying import Copies
+from outcrop.services.s3.copying import Copies, Sources
 from outcrop.services.s3.hooks import S3Hooks
 from outcrop.services.s3.lists import Lists
 from outcrop.services.s3.multipart import Uploads
@@ -30,7 +30,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
     shelf, access = Shelf(blobs), Access(buckets)
     reading = Reading(store, access)
     objects = Objects(buckets, store, access, reading, shelf)
-    copies = Copies(buckets, store, access, reading, shelf)
+    sources = Sources(access, reading)
     sweeping = _Sweeping(blobs, store)
     return (
         Service(
@@ -42,8 +42,8 @@ def services(deps: Deps) -> tuple[Service, ...]:
             BucketReports(buckets, access),
             objects,
             ObjectSettings(buckets, store, access, reading),
-            copies,
-            Uploads(buckets, store, uploads, access, copies, shelf),
+            Copies(buckets, store, access, sources, shelf),
+            Uploads(buckets, store, uploads, access, sources, shelf),
             Lists(store, uploads, access),
             surfaces=(
                 Websites(buckets, access, objects),
