@@ -52,9 +52,14 @@ _COPULA = re.compile(
     r"(?=\s|$)(?P<not>\s+(?:not|used|also|often|then|still|only|usually|sometimes|based|trained|defined\s+with)\b)?",
     re.IGNORECASE,
 )
-_CITATION = re.compile(r"\bet al\b|https?://|doi\.org|\(n\.d\.\)|\bpp?\. [0-9]|\bISBN\b|^see (?:also|section|chapter)\b", re.I)
-_CONTENTS = re.compile(r"(?:\. ){4,}|\.{5,}")
-_REMARK = re.compile(r"\b(?:see|shown in|listed in|refer to) (?:the )?(?:table|figure|section|chapter|appendix)\b", re.I)
+_CITATION = re.compile(
+    r"\bet al\b|https?://|doi\.org|\(n\.d\.\)|\bpp?\. [0-9]|\bISBN\b|^see (?:also|section|chapter)\b", re.I
+)
+_CONTENTS = re.compile(r"(?:\. ?){5,}|…\s*[0-9, ]*$")
+_CONTENTS_ROW = re.compile(r"^[0-9]{1,2}(?:\.[0-9]{1,2})*\.? \|.*(?:\.|\| [0-9]{1,4})$")
+_REMARK = re.compile(
+    r"\b(?:see|shown in|listed in|refer to) (?:the )?(?:table|figure|section|chapter|appendix)\b", re.I
+)
 _COMMANDING = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|prompts?|rules?|guidelines?|context|above"
     r"|previous)\b|\bsystem prompt\b|\byou are (?:now|an? (?:ai|assistant|language model|chatbot))\b"
@@ -70,7 +75,9 @@ def fit(question: Question, unit: Unit, found: Sequence[str]) -> float:
     text = unit.text
     match question.kind:
         case "definition":
-            return _defines(question.subject, unit)
+            return _defines(question, unit)
+        case "mechanism":
+            return 0.6 * max(_opens_with(question, unit), _defines(question, unit))
         case "count":
             return _counts(question, text)
         case "amount":
@@ -92,7 +99,7 @@ def fit(question: Question, unit: Unit, found: Sequence[str]) -> float:
         case "list":
             return 0.5 if unit.introduces or unit.kind == "item" or text.count(",") > 1 else 0.0
         case "fact":
-            return max(0.0, _defines(question.subject, unit)) if question.subject else 0.0
+            return _defines(question, unit)
 
 
 def lacks_form(question: Question, texts: Sequence[str]) -> bool:
@@ -112,7 +119,7 @@ def blemish(unit: Unit) -> float:
     text = unit.text
     if _COMMANDING.search(text):
         return 1.0
-    if _CONTENTS.search(text):
+    if _CONTENTS.search(text) or (unit.kind == "row" and _CONTENTS_ROW.search(text)):
         return 0.6
     if unit.kind == "heading":
         return 0.8
@@ -134,18 +141,18 @@ def blemish(unit: Unit) -> float:
     return min(1.0, marks)
 
 
-def _defines(subject: Sequence[str], unit: Unit) -> float:
+def _defines(question: Question, unit: Unit) -> float:
     """Whether a unit says what the subject is: `A token is …`, `… (RAG) is …`, `Recall: …`."""
-    if not subject or len(subject) > 6:
-        return 0.0
-    wanted = set(subject)
-    spans = words(unit.text[:240])
+    return max((_says_what(set(subject), unit) for subject in question.subjects if len(subject) <= 6), default=0.0)
+
+
+def _says_what(wanted: set[str], unit: Unit) -> float:
     seen: set[str] = set()
     opening = 0
-    for number, (word, start, end) in enumerate(spans):
+    for word, _, end in words(unit.text[:240])[:16]:
         if word in STOP_WORDS and not seen:
             continue
-        term = _whole(unit.text[start:end])
+        term = _term(word)
         if term in wanted:
             seen.add(term)
         elif word not in STOP_WORDS:
@@ -153,14 +160,15 @@ def _defines(subject: Sequence[str], unit: Unit) -> float:
         if seen == wanted:
             copula = _COPULA.match(unit.text, end) or _COPULA.match(unit.text, _after_plural(unit.text, end))
             if copula:
-                score = 1.0 - 0.2 * min(3, opening)
-                return score * (0.5 if copula["not"] else 1.0)
-        if number > 14:
-            break
-    heading = {_whole(word) for word, _, _ in words(unit.heading)}
-    if wanted <= heading:
-        return 0.5 if unit.ends else 0.3
-    return 0.0
+                return (1.0 - 0.2 * min(3, opening)) * (0.5 if copula["not"] else 1.0)
+    heading = {_term(word) for word, _, _ in words(unit.heading)}
+    return (0.5 if unit.ends else 0.3) if wanted <= heading else 0.0
+
+
+def _opens_with(question: Question, unit: Unit) -> float:
+    """Whether the subject is what the unit begins with."""
+    opening = {_term(word) for word, _, _ in words(unit.text[:160])[:10]}
+    return 1.0 if any(set(subject) <= opening for subject in question.subjects) else 0.0
 
 
 def _after_plural(text: str, end: int) -> int:
@@ -170,7 +178,7 @@ def _after_plural(text: str, end: int) -> int:
     return end
 
 
-def _whole(word: str) -> str:
+def _term(word: str) -> str:
     found = terms(word)
     return found[0] if found else ""
 

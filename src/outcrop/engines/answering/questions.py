@@ -12,47 +12,71 @@ from outcrop.engines.indexing.stemming import stem
 from outcrop.engines.indexing.terms import query_terms, terms
 
 Kind = Literal[
-    "definition", "person", "date", "place", "count", "amount", "method", "reason", "difference", "list", "fact"
+    "definition",
+    "person",
+    "date",
+    "place",
+    "count",
+    "amount",
+    "method",
+    "mechanism",
+    "reason",
+    "difference",
+    "list",
+    "fact",
 ]
 
 _SUBJECT = r"(?:(?:an?|the)\s+)?(?P<subject>.+?)\s*[?.!]*$"
-_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("difference", r"\bdiffer(?:ence|ences|s|ent)?\b.*\b(?:between|from|and)\b|\bcompare|\bversus\b|\bvs\.?\s"),
-        ("reason", r"^(?:so\s+|and\s+)?why\b|\bwhat\b.*\b(?:reasons?|causes?)\b|^for what reason|\bhow come\b"),
-        ("count", r"\bhow many\b|\bwhat (?:is )?(?:the )?(?:number|count|total number) of\b|\bhow often\b"),
-        (
-            "amount",
-            r"\bhow (?:much|long|old|big|large|fast|far|high|tall|deep|heavy|wide)\b|\b(?:percentage|percent|share)\b"
-            r"|\b(?:price|cost|costs|fee|salary|rent|revenue|income|amount|value|size|length|duration|rate)\b.*\bof\b"
-            r"|\bwhat (?:does|did|do)\b.*\bcost\b",
-        ),
-        ("date", r"^when\s+(?:was|were|did|is|are|will|does|do|has|have)\b|\b(?:what|which) (?:year|date|day|month)\b|\bsince when\b|\bdate of\b"),
-        ("person", r"^(?:by\s+)?(?:who|whom|whose)\b"),
-        ("place", r"^(?:from\s+)?where\b|\b(?:in )?(?:what|which) (?:city|country|place|region)\b"),
-        ("method", r"\bhow (?:do|can|could|should|would|to|does one|must)\b|\bsteps?\b.*\bto\b|^(?:show|teach) me how\b"),
-        (
-            "list",
-            r"^(?:which|list|name|enumerate)\b|\bwhat (?:are|were)\b(?! (?:an?|the difference))"
-            r"|\bwhat (?:kinds?|types?|sorts?) of\b|\bgive (?:me )?(?:examples|a list)\b",
-        ),
-        (
-            "definition",
-            r"^(?:so\s+|and\s+)?(?:what(?:'s|’s|\s+is|\s+are|\s+was|\s+were)|define|explain|describe|meaning of|who is)\b"
-            r"|\bwhat (?:does|do)\b.*\b(?:mean|stand for)\b|\bwhat is meant by\b|\bdefinition of\b|とは|是什么|什么是",
-        ),
-    )
-)  # fmt: skip
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
+    ("difference", r"\bdiffer(?:ence|ences|s|ent)?\b.*\b(?:between|from|and)\b|\bcompare|\bversus\b|\bvs\.?\s"),
+    ("reason", r"^(?:so\s+|and\s+)?why\b|\bwhat\b.*\b(?:reasons?|causes?)\b|^for what reason|\bhow come\b"),
+    ("count", r"\bhow many\b|\bwhat (?:is )?(?:the )?(?:number|count|total number) of\b|\bhow often\b"),
+    ("amount", r"\bhow (?:much|long|old|big|large|fast|far|high|tall|deep|heavy|wide)\b|\b(?:percentage|percent)\b"),
+    ("amount", r"\bwhat (?:is|was|are|were|does|did|do)\b.*\b(?:price|costs?|fees?|salary|rent|revenue|income)\b"),
+    ("amount", r"\bwhat (?:is|was|are|were) the\b.*\b(?:share|amount|value|size|length|duration|rate)\b.*\bof\b"),
+    ("date", r"^when\s+(?:was|were|did|is|are|will|does|do|has|have)\b|\b(?:what|which) (?:year|date|day|month)\b"),
+    ("date", r"\bsince when\b|\bdate of\b"),
+    ("person", r"^(?:by\s+)?(?:who|whom|whose)\b"),
+    ("place", r"^(?:from\s+)?where\b|\b(?:in )?(?:what|which) (?:city|country|place|region)\b"),
+    ("method", r"\bhow (?:do|can|could|should|would|to|does one|must)\b|\bsteps?\b.*\bto\b|^(?:show|teach) me how\b"),
+    ("mechanism", r"^how (?:is|are|was|were|does|did)\b|\bwhat (?:happens|does)\b.*\b(?:when|if|at|do)\b"),
+    ("list", r"^(?:which|list|name|enumerate)\b|\bwhat (?:are|were)\b(?! (?:an?|the difference))"),
+    ("list", r"\bwhat (?:kinds?|types?|sorts?) of\b|\bgive (?:me )?(?:examples|a list)\b"),
+    (
+        "definition",
+        r"^(?:so\s+|and\s+)?(?:what(?:'s|’s|\s+is|\s+are|\s+was|\s+were)|define|explain|describe|meaning of)\b",
+    ),
+    ("definition", r"\bwhat (?:does|do)\b.*\b(?:mean|stand for)\b|\bwhat is meant by\b|\bdefinition of\b"),
+    ("definition", r"とは|是什么|什么是"),
+)
 _DEFINED = tuple(
     re.compile(pattern + _SUBJECT, re.IGNORECASE)
     for pattern in (
-        r"^(?:so\s+|and\s+)?what(?:'s|’s|\s+is|\s+are)\s+(?:exactly\s+|meant\s+by\s+)?(?:the\s+(?:meaning|definition)\s+of\s+)?",
+        r"^(?:so\s+|and\s+)?what(?:'s|’s|\s+is|\s+are)\s+(?:exactly\s+|meant\s+by\s+)?"
+        r"(?:the\s+(?:meaning|definition)\s+of\s+)?",
         r"^(?:please\s+)?(?:can\s+you\s+)?(?:define|explain|describe)\s+(?:what\s+)?",
-        r"^(?:what\s+(?:does|do)\s+)(?=.*\b(?:mean|stand\s+for)\b)",
+        r"^what\s+(?:does|do)\s+(?=.*\b(?:mean|stand\s+for)\b)",
+        r"^how\s+(?:does|do|is|are)\s+(?=.*\b(?:work|works|function|trained|computed|calculated|defined|built)\b)",
     )
 )
-_TAIL = re.compile(r"\s+(?:means?|stands? for|is|are|in (?:simple terms|detail|short|one sentence))$", re.IGNORECASE)
+_OF = re.compile(
+    r"^(?:so\s+|and\s+)?(?:what|who|which)(?:'s|’s|\s+(?:is|are|was|were))\s+(?:the\s+)?(?P<head>.{2,40}?)\s+of\s",
+    re.IGNORECASE,
+)
+_ABSTRACT = frozenset(
+    stem(word)
+    for word in """
+    purpose goal aim role meaning difference reason idea point advantage advantages disadvantage disadvantages benefit
+    benefits use function importance definition main concept objective objectives part parts kind kinds type types
+    example examples name names content contents topic topics effect effects impact
+    """.split()  # noqa: SIM905
+)
+_TAIL = re.compile(
+    r"\s+(?:means?|stands? for|is|are|works?|function|trained|computed|calculated|defined|built"
+    r"|in (?:simple terms|detail|short|one sentence))$",
+    re.IGNORECASE,
+)
+_SETTING = re.compile(r"\s+(?:in|within|for|according to|with)\s.*$", re.IGNORECASE)
 
 # Words that belong to the question, not to what it is about.
 _ASKING = frozenset(
@@ -75,8 +99,8 @@ _FUNCTION_WORDS = {
     "es": """el la los las un una unos unas de del y o es son era fue qué que quién quien quiénes cuál cual cuáles cómo
         como dónde donde cuándo cuando cuánto cuántos cuánta cuántas por para con en se no yo tú él ella nosotros su sus
         hay al lo""",
-    "it": """il lo la i gli le un uno una di del della dei delle e o è sono era che chi cosa quale quali come dove quando
-        perché quanto quanti quanta quante per con in su da dal non io tu lui lei noi voi loro si c'è al""",
+    "it": """il lo la i gli le un uno una di del della dei delle e o è sono era che chi cosa quale quali come dove
+        quando perché quanto quanti quanta quante per con in su da dal non io tu lui lei noi voi loro si c'è al""",
     "pt": """o a os as um uma uns umas de do da dos das e ou é são era foi que quem qual quais como onde quando porquê
         quanto quantos quanta quantas por para com em no na se não eu tu ele ela nós seu sua há ao""",
     "nl": """de het een en of is zijn was waren wat wie welke hoe waar wanneer waarom hoeveel kan men ik jij hij zij wij
@@ -99,7 +123,7 @@ class Question:
     @cached_property
     def kind(self) -> Kind:
         for kind, pattern in _PATTERNS:
-            if pattern.search(self.text):
+            if re.search(pattern, self.text, re.IGNORECASE):
                 return kind
         return "fact"
 
@@ -115,13 +139,23 @@ class Question:
         return [term for term in found if term not in _ASKING] or found
 
     @cached_property
-    def subject(self) -> list[str]:
-        """Of `What is a mixture of experts?` the terms of `mixture of experts`, without stop words."""
+    def subjects(self) -> list[list[str]]:
+        """Of `What is a factor in R?` the terms of `factor in R` and of `factor`, without stop words."""
         for pattern in _DEFINED:
             match = pattern.search(self.text.strip())
             if match:
-                return query_terms(_TAIL.sub("", match["subject"]))
+                whole = _TAIL.sub("", match["subject"])
+                readings = (query_terms(text) for text in dict.fromkeys((whole, _SETTING.sub("", whole))))
+                return [reading for reading in readings if reading]
         return []
+
+    @cached_property
+    def head(self) -> list[str]:
+        """Of `What is the phone number of Octank?` the terms of `phone number`; empty if that could be said otherwise
+        (`What is the purpose of …`)."""
+        match = _OF.search(self.text.strip())
+        found = query_terms(match["head"]) if match else []
+        return [] if any(term in _ABSTRACT for term in found) else found
 
 
 def language(text: str) -> str:

@@ -4,7 +4,7 @@ and the headings above them."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,16 +22,34 @@ _NUMBERED = re.compile(r"(?:\(?(?:[0-9]{1,2}|[a-z]|[ivx]{1,4})[.)]|[0-9]{1,2}\))
 _MARKUP = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^#{1,6}\s+")
 _BROKEN_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]{2,})-\s*\n\s*([^\W\d_]{2,})")
 _RULE = re.compile(r"[\s|:+\-=_*~.]+")
-_PROMPT = re.compile(r"(?:>>>?|\$|>|\+)\s")
-_CODE = re.compile(r"<-|:=|==|!=|=>|->|\(\)|\);?\s*$|[{};]\s*$|^\s*(?:import|from|def|class|return|for|while|if)\b.*[:(]")
-_PROSE = re.compile(r"(?<![^\W\d_])[^\W\d_]{3,}(?:\s+[^\W\d_]{2,}){4,}")
-_NUMBERED_HEADING = re.compile(r"(?:chapter|section|appendix)?\s*[0-9A-Z]{1,2}(?:\.[0-9]{1,2}){0,4}\.?\s+\S", re.IGNORECASE)
+_PROMPT = re.compile(r"(?:>>>?|\$|>|In \[[0-9]+\]:)\s|\[[0-9]{1,3}\]\s")
+_CODE = re.compile(
+    r"<-|:=|==|!=|=>|->|\w\(\)|\w\([^()]*\);?\s*$|[{};]\s*$"
+    r"|^\s*(?:import|from|def|class|return|for|while|if)\b.*[:(]\s*$"
+)
+_PROSE = re.compile(r"(?<![^\W\d_])[^\W\d_]{3,}(?:\s+[^\W\d_]{2,}){3,}")
+_NUMBERED_HEADING = re.compile(
+    r"(?:chapter|section|appendix)?\s*[0-9A-Z]{1,2}(?:\.[0-9]{1,2}){0,4}\.?\s+\S", re.IGNORECASE
+)
+_SECTION = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2})*\.?\s+[^\W\d_]")
 _LABEL = re.compile(r"(?P<label>[^\W\d_][^:.!?–—|]{0,60}?)(?P<mark>\s[–—]\s|:\s)(?=[\"“']?[A-Z0-9])")
 _GENERIC = re.compile(
     r"(?:definitions?|remarks?|notes?|overview|motivation|algorithm|setting|goal|idea|summary|important|tip|hint|answer"
     r"|n\.?b\.?|in practice)$",
     re.IGNORECASE,
 )
+DANGLING = re.compile(
+    r"(?:it|its|they|their|them|he|she|his|her|such|however|moreover|furthermore|therefore|thus|hence|also|instead"
+    r"|in addition|additionally|otherwise|similarly|likewise|consequently|as a result|for (?:example|instance)|but|and"
+    r"|or|so|yet|then|both|another|the (?:former|latter)|in particular|nevertheless|nonetheless|in contrast|there"
+    r"|thereby|on the (?:other hand|contrary)|e\.g\.|i\.e\."
+    r"|(?:this|these|that|those)(?=\s+(?:is|are|was|were|can|could|may|might|will|would|has|have|had|means?|allows?"
+    r"|makes?|helps?|enables?|ensures?|leads?|results?|includes?|requires?|reduces?|gives?|shows?|produces?|in|also"
+    r"|generalizes?)\b))\b",
+    re.IGNORECASE,
+)
+"""How a sentence begins that can't be understood without the one before it."""
+
 _ENDS = re.compile(r"[.!?…。！？．][\"'”’»)\]」』）]*$")
 
 
@@ -73,31 +91,30 @@ def squeeze(text: str) -> str:
 
 def units_of(passage: int, text: str) -> list[Unit]:
     """The units of a passage's text, in order. Linear in its length."""
-    text = _joined(text[:LONGEST_PASSAGE])
     found: list[Unit] = []
     heading = ""
-    paragraph = 0
-    before: Kind | None = None
-    last_end = 0
-    for start, end, kind in _spans(text):
-        broken = "\n\n" in text[last_end:start] or kind != before
-        paragraph += broken
-        last_end, before = end, kind
-        raw = text[start:end]
-        if kind == "row":
-            shown = " | ".join(cell for cell in (tidy(cell) for cell in raw.split("|")) if cell)
-        else:
-            shown = tidy(raw)
+    header = intro = ""
+    numbered = False
+    for paragraph, (kind, raw) in enumerate(_blocks(_joined(text[:LONGEST_PASSAGE]))):
         if kind == "heading":
-            heading = shown.rstrip(":")
-        label, shown = _label(shown) if kind in ("sentence", "item") else ("", shown)
-        if shown:
+            above = tidy(raw).rstrip(":")
+            # In a text with numbered headings, other short lines are labels in figures.
+            heading = above if numbered in (False, bool(_SECTION.match(above))) else heading
+            numbered = numbered or bool(_SECTION.match(above))
+        for piece, shown in _shown(kind, raw):
+            label, shown = _label(shown) if piece in ("sentence", "item") else ("", shown)
             above = f"{heading}: {label}" if heading and label else heading or label
-            found.extend(
-                Unit(passage, len(found), kind, piece, above, paragraph) for piece in _pieces(shown)
-            )
-    for position, unit in enumerate(found):
-        unit.position = position
+            if piece == "row":
+                header = header if found and found[-1].kind == "row" else shown
+                above = f"{heading}: {header}" if heading and header != shown else heading
+            if piece == "item" and intro:
+                above = f"{above}: {intro}" if above else intro
+            elif piece != "item":
+                intro = shown if shown.endswith((":", "：")) else ""
+            if found and _continues(found[-1], piece, shown):
+                found[-1].text += " " + shown
+            elif shown:
+                found.append(Unit(passage, len(found), piece, shown, above, paragraph))
     return found
 
 
@@ -114,40 +131,80 @@ def _joined(text: str) -> str:
     return _BROKEN_WORD.sub(join, text)
 
 
-def _spans(text: str) -> Iterator[tuple[int, int, Kind]]:
-    spans = split_sentences(text)
-    for number, (start, end) in enumerate(spans):
-        line_starts = text[max(0, start - 80) : start].rstrip(" \t")[-1:] in ("", "\n")
-        raw = text[start:end]
-        if not raw.strip() or _RULE.fullmatch(raw):
+def _blocks(text: str) -> Iterator[tuple[Kind, str]]:
+    """Lines that belong together: a paragraph, a heading, one item, one row, a whole listing."""
+    lines = text.split("\n")
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if not line.strip() or _RULE.fullmatch(line):
+            at += 1
             continue
-        follows = number + 1 < len(spans)
-        alone = _alone(text, start, end)
-        yield start, end, _kind(raw, line_starts or alone, alone, follows)
+        kind = _kind(line, alone=_blank(lines, at - 1) and _blank(lines, at + 1))
+        end = at + 1
+        while end < len(lines) and lines[end].strip() and _belongs(kind, lines[end - 1], lines[end]):
+            end += 1
+        yield kind, "\n".join(lines[at:end])
+        at = end
 
 
-def _alone(text: str, start: int, end: int) -> bool:
-    """Whether nothing else stands on the span's lines."""
-    before = text[max(0, start - 40) : start].rsplit("\n", 1)[-1]
-    after = text[end : end + 40].split("\n", 1)[0]
-    return not before.strip() and not after.strip()
+def _blank(lines: Sequence[str], at: int) -> bool:
+    return not 0 <= at < len(lines) or not lines[at].strip()
 
 
-def _kind(raw: str, at_line_start: bool, alone: bool, follows: bool) -> Kind:
-    stripped = raw.strip()
-    if stripped.count("|") >= 2 or " | " in stripped or "\t" in stripped:
-        return "row"
-    if stripped.startswith("#") and re.match(r"#{1,6}\s", stripped):
+def _belongs(kind: Kind, before: str, line: str) -> bool:
+    """Whether a line goes on with the block that the line before it is in."""
+    if kind == "code":
+        return not _PROSE.search(line[:300]) or bool(_PROMPT.match(line.strip()))
+    if kind == "item":
+        return line[:1].isspace() and _kind(line, alone=False) == "sentence"
+    return kind == "sentence" and _kind(line, alone=False) == "sentence"
+
+
+def _kind(line: str, alone: bool) -> Kind:
+    stripped = line.strip()
+    start = stripped[:300]
+    if re.match(r"#{1,6}\s+\S", start):
         return "heading"
-    if at_line_start and (_PROMPT.match(stripped) or (_CODE.search(stripped) and not _PROSE.search(stripped))):
+    if alone and _NUMBERED_HEADING.match(start) and _is_heading(stripped):
+        return "heading"
+    bullet = _BULLET.match(start) and not start.startswith("❒")
+    if not bullet and (_PROMPT.match(start) or _CODE.search(start)) and not _PROSE.search(start):
         return "code"
-    if at_line_start and _BULLET.match(stripped) and not stripped.startswith("❒"):
+    if " | " in stripped or "\t" in stripped or (stripped[0] == stripped[-1] == "|" and len(stripped) > 2):
+        return "row"
+    if bullet:
         return "item"
-    if alone and follows and _is_heading(stripped):
+    if alone and _is_heading(stripped):
         return "heading"
-    if at_line_start and _NUMBERED.match(stripped):
-        return "item"
-    return "sentence"
+    return "item" if _NUMBERED.match(start) else "sentence"
+
+
+def _shown(kind: Kind, raw: str) -> Iterator[tuple[Kind, str]]:
+    """A block as the texts of its units."""
+    if kind == "code":
+        lines = (_INVISIBLE.sub("", line).rstrip() for line in raw[:LONGEST_UNIT].split("\n"))
+        yield kind, "\n".join(lines).strip("\n")
+    elif kind == "row":
+        yield kind, " | ".join(cell for cell in (tidy(cell) for cell in raw.split("|")) if cell)[:LONGEST_UNIT]
+    elif kind == "heading":
+        yield kind, tidy(raw)[:LONGEST_UNIT]
+    else:
+        for number, (start, end) in enumerate(split_sentences(raw)):
+            for piece in _pieces(tidy(raw[start:end])):
+                yield kind if not number else "sentence", piece
+
+
+def _continues(before: Unit, kind: Kind, text: str) -> bool:
+    """Whether a sentence goes on in this unit although a line or a block ends between them."""
+    return (
+        kind == "sentence"
+        and before.kind in ("sentence", "item")
+        and not before.ends
+        and not before.introduces
+        and text[:1].islower()
+        and len(before.text) + len(text) < LONGEST_UNIT
+    )
 
 
 def _is_heading(text: str) -> bool:
@@ -169,7 +226,7 @@ def _label(text: str) -> tuple[str, str]:
     if match["mark"] == ": " and not generic:
         return "", text
     repeated = label.lower() in rest[: len(label) + 40].lower()
-    if len(rest.split()) >= 4 and (generic or repeated or _ENDS.search(rest)):
+    if len(rest.split()) >= 4 and not DANGLING.match(rest) and (generic or repeated or _ENDS.search(rest)):
         return label, rest
     return "", text
 
