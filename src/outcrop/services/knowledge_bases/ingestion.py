@@ -302,7 +302,7 @@ class Ingestion:
         chunks = await asyncio.to_thread(chunk, document, target.strategy, embedder.token_spans)
         prefix = attributes.prefix()
         texts = [prefix + embedded_text(c, document.title) for c in chunks]
-        vectors = await embedder.embed(texts) if texts else []
+        vectors = await embedder.embed(texts)
         entries = [
             Entry(
                 id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"{target.kb.id}|{target.source.id}|{uri}|{c.ordinal}")),
