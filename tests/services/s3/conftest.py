@@ -1,6 +1,8 @@
 """S3 with real storage, called as wire calls it."""
 
+import sqlite3
 import uuid
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -51,7 +53,7 @@ class Client:
         return b"".join([piece async for piece in (await self.get_object(**request))["Body"]])
 
 
-class Pieces:
+class _Pieces:
     """A body as wire gives it: in pieces, with trailers at its end."""
 
     def __init__(self, *pieces, trailers=None, then=None):
@@ -100,7 +102,11 @@ def home(tmp_path):
     def files():
         return sorted(path for path in (tmp_path / "s3" / "blobs").glob("*/*") if path.is_file())
 
-    yield SimpleNamespace(open=start, files=files, path=tmp_path)
+    def connect(name):
+        """A connection of our own to a database that is in use."""
+        return closing(sqlite3.connect(tmp_path / f"{name}.sqlite"))
+
+    yield SimpleNamespace(open=start, files=files, path=tmp_path, database=connect)
     for each in databases:
         each.close()
 
@@ -114,3 +120,9 @@ def client(home):
 async def bucket(client):
     await client.create_bucket(Bucket="books")
     return "books"
+
+
+@pytest.fixture
+def Pieces():
+    """The class of a body as wire gives it."""
+    return _Pieces

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from outcrop.services.contract import Context
-from outcrop.services.s3 import acl, errors
+from outcrop.services.s3 import acl, errors, policy
 from outcrop.services.s3.store import Bucket, BucketStore, Version
 
 _READS = {"s3:GetObject": "READ", "s3:GetObjectVersion": "READ", "s3:GetObjectAcl": "READ_ACP"}
@@ -50,16 +49,12 @@ class Access:
         if ctx.principal.kind == "anonymous" and not self._public(bucket, action, key, version):
             raise errors.AccessDenied
 
-    def policy_is_public(self, policy: Mapping[str, Any]) -> bool:
-        return any(
-            statement.get("Effect") == "Allow" and _everyone(statement) and not statement.get("Condition")
-            for statement in _listed(policy.get("Statement"))
-        )
-
     def _public(self, bucket: Bucket, action: str, key: str | None, version: Version | None) -> bool:
         block = self._buckets.setting(bucket, "publicAccessBlock") or {}
         if not block.get("RestrictPublicBuckets") and (text := self._buckets.setting(bucket, "policy")):
-            effects = _effects(json.loads(text), action, f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key else ""))
+            effects = policy.effects(
+                json.loads(text), action, f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key else "")
+            )
             if "Deny" in effects:
                 return False
             if "Allow" in effects:
@@ -70,29 +65,3 @@ class Access:
             return version is not None and acl.allows_everyone(version.draft.acl, _READS[action])
         permission = _BUCKET_GRANTS.get(action)
         return bool(permission) and acl.allows_everyone(self._buckets.setting(bucket, "acl") or (), str(permission))
-
-
-def _effects(policy: Mapping[str, Any], action: str, resource: str) -> set[str]:
-    """Effects of the unconditional statements for everyone that speak of the action on the resource."""
-    return {
-        statement["Effect"]
-        for statement in _listed(policy.get("Statement"))
-        if _everyone(statement)
-        and not statement.get("Condition")
-        and any(_like(pattern.lower(), action.lower()) for pattern in _listed(statement.get("Action")))
-        and any(_like(pattern, resource) for pattern in _listed(statement.get("Resource")))
-    }
-
-
-def _everyone(statement: Mapping[str, Any]) -> bool:
-    principal = statement.get("Principal")
-    return principal == "*" or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS")))
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
-
-
-def _like(pattern: str, text: str) -> bool:
-    regex = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
-    return re.fullmatch(regex, text, re.DOTALL) is not None

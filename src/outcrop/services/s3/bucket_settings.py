@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from outcrop.services.contract import Context, Request, Result
-from outcrop.services.s3 import acl, errors, tags
+from outcrop.services.s3 import acl, errors, policy, tags
 from outcrop.services.s3.access import Access
 from outcrop.services.s3.store import Bucket, BucketStore
 
@@ -68,9 +68,9 @@ class BucketAccess(_Settings):
 
     async def put_bucket_policy(self, ctx: Context, request: Request) -> Result:
         bucket = self._bucket(ctx, request, "PutBucketPolicy")
-        policy = _parsed_policy(request["Policy"], bucket)
+        parsed = policy.parse(request["Policy"], bucket.name)
         block = self._store.setting(bucket, "publicAccessBlock") or {}
-        if block.get("BlockPublicPolicy") and self._access.policy_is_public(policy):
+        if block.get("BlockPublicPolicy") and policy.is_public(parsed):
             raise errors.AccessDenied(
                 "User is not authorized to perform: s3:PutBucketPolicy because public policies are blocked by the "
                 "BlockPublicPolicy block public access setting."
@@ -82,8 +82,8 @@ class BucketAccess(_Settings):
         return self._delete(ctx, request, "policy")
 
     async def get_bucket_policy_status(self, ctx: Context, request: Request) -> Result:
-        policy = json.loads(self._get(ctx, request, "policy", errors.NoSuchBucketPolicy))
-        return {"PolicyStatus": {"IsPublic": self._access.policy_is_public(policy)}}
+        parsed = json.loads(self._get(ctx, request, "policy", errors.NoSuchBucketPolicy))
+        return {"PolicyStatus": {"IsPublic": policy.is_public(parsed)}}
 
     async def get_public_access_block(self, ctx: Context, request: Request) -> Result:
         value = self._get(ctx, request, "publicAccessBlock", errors.NoSuchPublicAccessBlockConfiguration)
@@ -426,39 +426,6 @@ def check_acl_allowed(store: BucketStore, bucket: Bucket, grants: acl.Grants) ->
         raise errors.AccessControlListNotSupported
     if acl.is_public(grants) and (store.setting(bucket, "publicAccessBlock") or {}).get("BlockPublicAcls"):
         raise errors.AccessDenied
-
-
-def _parsed_policy(text: str, bucket: Bucket) -> dict[str, Any]:
-    """Raises MalformedPolicy."""
-    try:
-        policy = json.loads(text)
-    except ValueError:
-        raise errors.MalformedPolicy("Policies must be valid JSON and the first byte must be '{'") from None
-    if not isinstance(policy, dict):
-        raise errors.MalformedPolicy("Policies must be valid JSON and the first byte must be '{'")
-    if policy.get("Version", "2008-10-17") not in ("2012-10-17", "2008-10-17"):
-        raise errors.MalformedPolicy("The policy must contain a valid version string")
-    statements = policy.get("Statement")
-    statements = [statements] if isinstance(statements, dict) else statements
-    if not isinstance(statements, list) or not statements:
-        raise errors.MalformedPolicy("Missing required field Statement")
-    for statement in statements:
-        if not isinstance(statement, dict):
-            raise errors.MalformedPolicy("Missing required field Effect")
-        for required in ("Effect", "Principal", "Action", "Resource"):
-            if required not in statement and f"Not{required}" not in statement:
-                raise errors.MalformedPolicy(f"Missing required field {required}")
-        if statement["Effect"] not in ("Allow", "Deny"):
-            raise errors.MalformedPolicy(f"Invalid effect: {statement['Effect']}")
-        for part in ("Action", "Resource"):
-            patterns = statement.get(part) or []
-            for pattern in [patterns] if isinstance(patterns, str) else patterns:
-                if not isinstance(pattern, str):
-                    raise errors.MalformedPolicy(f"Policy has invalid {part.lower()}")
-                own = pattern.split("/")[0].removeprefix("arn:aws:s3:::")
-                if part == "Resource" and own != bucket.name and "*" not in own and "?" not in own and "$" not in own:
-                    raise errors.MalformedPolicy("Policy has invalid resource")
-    return policy
 
 
 def _check_lifecycle(rules: list[dict[str, Any]]) -> None:
