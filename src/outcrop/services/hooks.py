@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from outcrop.services.contract import ServiceError, ValidationException
@@ -26,6 +27,11 @@ class Hooks:
 
     error_wrapper: bool = True
     """rest-xml: whether `<Error>` stands inside `<ErrorResponse>`. S3's doesn't."""
+    xml_namespace: str = ""
+    """rest-xml: the namespace of answers' root elements, where the model names none."""
+    xml_roots: Mapping[str, str] = MappingProxyType({})
+    """rest-xml: the root elements of answers by operation (`{"list_buckets": "ListAllMyBucketsResult"}`) that aren't
+    named as their shapes. A root named as its shape's only member is that member itself: `<LocationConstraint>`."""
 
     def rewrite(self, host: str, raw_path: str) -> str:
         """The path to route on, from the Host header (no port, lower case) and the path as it arrived. S3 puts the

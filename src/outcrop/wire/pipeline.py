@@ -1,0 +1,387 @@
+"""The way of a request, as a list of steps. Each may answer and so end it; a `ServiceError` from any becomes the
+protocol's error."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from outcrop.services.contract import Principal
+from outcrop.services.hooks import Violation
+from outcrop.services.surface import HttpRequest
+from outcrop.wire.auth.authenticate import Presented, is_chunked, plain_headers, unwrap
+from outcrop.wire.auth.claims import read_claim
+from outcrop.wire.auth.errors import Refusal
+from outcrop.wire.body import TooLarge, one_chunk, read_whole
+from outcrop.wire.context import Exchange
+from outcrop.wire.errors import (
+    InvalidAction,
+    MaxMessageLengthExceeded,
+    MethodNotAllowed,
+    NotBound,
+    RequestEntityTooLargeException,
+    UnknownOperationException,
+    Unreadable,
+)
+from outcrop.wire.models.shapes import Operation, Shape
+from outcrop.wire.protocols.base import Answer, Parts
+from outcrop.wire.protocols.query import read_form
+from outcrop.wire.routing import Asked, Found
+from outcrop.wire.validation import violations
+
+if TYPE_CHECKING:
+    from outcrop.wire.gateway import Gateway
+
+Step = Callable[["Gateway", Exchange], Awaitable[None]]
+
+_MB = 1 << 20
+_LIMITS = {"query": 4 * _MB, "rest-xml": 8 * _MB}
+_LIMIT = 32 * _MB
+_BLOB_LIMIT = 72 * _MB
+_FORM = "application/x-www-form-urlencoded"
+_LOCAL_ORIGIN = re.compile(r"(.+\.)?localhost|127\.0\.0\.1|\[?::1\]?")
+
+
+async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
+    """First, because an HTTP API's own URL or a website's host may look like any path of any API."""
+    if not gateway.surfaces:
+        return
+    host, port = exchange.headers.get("host", ""), 0
+    if exchange.host != host.lower():
+        port = int(host.rpartition(":")[2] or 0)
+    request = HttpRequest(
+        method=exchange.method,
+        host=exchange.host,
+        raw_path=exchange.raw_path,
+        raw_query=exchange.raw_query,
+        headers=exchange.header_list,
+        body=exchange.inbox.chunks(),
+        scheme=exchange.scheme,
+        port=port or (443 if exchange.scheme == "https" else 80),
+        source_ip=exchange.source_ip,
+    )
+    for surface in gateway.surfaces:
+        if surface.matches(request):
+            exchange.inbox.watch(_current_task())
+            response = await surface.handle(
+                request, lambda account, region: gateway.anonymous(exchange, account, region)
+            )
+            exchange.answer = Answer(response.status, list(response.headers), response.body)
+            return
+
+
+async def answer_preflights(gateway: Gateway, exchange: Exchange) -> None:
+    """After the surfaces, since S3 answers by its buckets' own CORS rules. Browsers on this machine may
+    call all APIs."""
+    if exchange.method != "OPTIONS" or "access-control-request-method" not in exchange.headers:
+        return
+    if not is_local_origin(exchange.headers.get("origin", "")):
+        return
+    headers = [
+        ("Access-Control-Allow-Methods", exchange.headers["access-control-request-method"]),
+        ("Access-Control-Allow-Headers", exchange.headers.get("access-control-request-headers", "*")),
+        ("Access-Control-Max-Age", "3600"),
+    ]
+    exchange.answer = Answer(204, headers)
+
+
+async def place(gateway: Gateway, exchange: Exchange) -> None:
+    """Which services it may be for. Reads the body of forms: the operation's name is in there."""
+    try:
+        exchange.claim = read_claim(exchange.headers, dict(reversed(exchange.query)))
+    finally:
+        signing = exchange.claim.service if exchange.claim else ""
+        exchange.candidates = gateway.router.candidates(_asked(exchange, signing))
+        _rewrite(gateway, exchange)
+    if not exchange.candidates and not exchange.claim:
+        for bound in gateway.services.values():
+            hooks = bound.hooks
+            if hooks.claims(exchange.method, exchange.host, exchange.raw_path, exchange.raw_query, exchange.headers):
+                exchange.claimed = bound
+                break
+    speaks = any("query" in bound.protocols for bound in exchange.candidates) or not exchange.candidates
+    if speaks and exchange.headers.get("content-type", "").startswith(_FORM) and exchange.path == "/":
+        exchange.body = await _read(exchange, _LIMITS["query"], "")
+
+
+async def route(gateway: Gateway, exchange: Exchange) -> None:
+    """Which operation. What AWS has and this stack doesn't is said so."""
+    form = read_form(exchange.body) if exchange.body else ()
+    asked = _asked(exchange, exchange.claim.service if exchange.claim else "", form)
+    found = gateway.router.find(asked, exchange.candidates, exchange.claimed)
+    if found is None:
+        signing = exchange.claim.service if exchange.claim else ""
+        what = f"the service {signing!r}" if signing else "any service that this request could be for"
+        raise UnknownOperationException(
+            f"Outcrop has no operation for {exchange.method} {exchange.raw_path[:200]} of {what}. The services and "
+            "operations that it has are listed in docs/reference/coverage.md."
+        )
+    exchange.found = found
+    if found.entry is None:
+        raise _unknown_operation(found)
+    if found.entry.name not in found.bound.handlers:
+        raise NotBound(
+            f"{found.entry.operation} of {found.bound.name} exists on AWS, but Outcrop doesn't have it. "
+            "docs/reference/coverage.md lists what it has."
+        )
+    exchange.operation = found.bound.model.operation(found.entry.operation)
+
+
+async def identify(gateway: Gateway, exchange: Exchange) -> None:
+    """Whose key it is. Before the body is read: strangers send none."""
+    claim = exchange.claim
+    if claim is not None and claim.service == "" and not gateway.settings.strict:
+        exchange.claim = claim = None
+    if claim is None:
+        if gateway.settings.strict and not _is_s3(exchange):
+            raise Refusal("missing")
+        return
+    exchange.credential = gateway.authenticator.find(claim)
+    if _is_s3(exchange):
+        _prove(gateway, exchange, None)
+
+
+async def read_body(gateway: Gateway, exchange: Exchange) -> None:
+    """Whole, unless the operation streams it. aws-chunked framing ends here."""
+    if exchange.body is not None:
+        return
+    operation = exchange.operation
+    assert operation is not None
+    content = unwrap(exchange.inbox.chunks(), exchange.headers, exchange.claim, exchange.credential)
+    if operation.streams_in:
+        exchange.stream = content
+    else:
+        exchange.body = await _read(exchange, body_limit(operation, _protocol_name(exchange)), operation.name, content)
+    if is_chunked(exchange.headers):
+        exchange.headers = plain_headers(exchange.headers)
+
+
+async def prove(gateway: Gateway, exchange: Exchange) -> None:
+    """That the key's owner signed this. After the body, whose hash is signed; S3's clients state the hash in a header
+    that the body is compared with as it streams, so S3 was proven before."""
+    if exchange.credential is not None and not exchange.proven:
+        _prove(gateway, exchange, exchange.body)
+
+
+async def admit(gateway: Gateway, exchange: Exchange) -> None:
+    """The caller's context."""
+    settings, credential, claim = gateway.settings, exchange.credential, exchange.claim
+    assert exchange.proven or claim is None
+    account = credential.account if credential else settings.account
+    if credential is not None:
+        principal = credential.principal
+    elif _is_s3(exchange):
+        principal = Principal(arn="*", user_id="anonymous", kind="anonymous")
+    else:
+        principal = Principal(arn=f"arn:aws:iam::{account}:root", user_id=account)
+    region = (claim.region if claim else "") or settings.region
+    exchange.context = gateway.make_context(
+        account,
+        region,
+        principal,
+        request_id=exchange.request_id,
+        endpoint=_endpoint(gateway, exchange),
+        source_ip=exchange.source_ip,
+        user_agent=exchange.headers.get("user-agent", ""),
+    )
+
+
+async def parse(gateway: Gateway, exchange: Exchange) -> None:
+    found, operation = exchange.found, exchange.operation
+    assert found is not None
+    assert operation is not None
+    assert found.entry is not None
+    body: bytes | AsyncIterator[bytes] = exchange.body if exchange.body is not None else b""
+    if exchange.stream is not None:
+        body = exchange.stream
+    parts = Parts(found.labels, exchange.query, exchange.headers, body)
+    try:
+        exchange.request = found.protocol.parse(found.bound.model, operation, parts)
+    except Unreadable as error:
+        violation = Violation(error.path, error.value, error.text)
+        raise found.bound.hooks.invalid(found.entry.name, [violation]) from None
+
+
+async def validate(gateway: Gateway, exchange: Exchange) -> None:
+    found, operation = exchange.found, exchange.operation
+    assert found is not None
+    assert operation is not None
+    assert found.entry is not None
+    if operation.input is not None and (broken := violations(operation.input, exchange.request)):
+        raise found.bound.hooks.invalid(found.entry.name, broken)
+
+
+async def call(gateway: Gateway, exchange: Exchange) -> None:
+    """The operation itself, then its answer. The client's going away cancels it."""
+    found, operation, context = exchange.found, exchange.operation, exchange.context
+    assert found is not None
+    assert found.entry is not None
+    assert operation is not None
+    assert context is not None
+    exchange.inbox.watch(_current_task())
+    name, bound = found.entry.name, found.bound
+    result = await bound.handlers[name](context, exchange.request) or {}
+    gateway.report_strangers(bound, operation, result)
+    answer = found.protocol.serialize(bound.model, operation, result, exchange.request_id)
+    answer.status = bound.hooks.status(name, result) or answer.status
+    if not isinstance(answer.body, bytes):
+        answer.body = await _begin(answer.body)
+    exchange.answer = answer
+
+
+STEPS: tuple[Step, ...] = (
+    ask_surfaces,
+    answer_preflights,
+    place,
+    route,
+    identify,
+    read_body,
+    prove,
+    admit,
+    parse,
+    validate,
+    call,
+)
+
+
+def is_local_origin(origin: str) -> bool:
+    """Whether a browser's page comes from this machine."""
+    return bool(origin) and _LOCAL_ORIGIN.fullmatch(urlsplit(origin).hostname or "") is not None
+
+
+def body_limit(operation: Operation, protocol: str) -> int:
+    """Bytes of a body that is read whole: the model's own limit where the body is one blob, more where it may carry
+    blobs, such as a function's zip."""
+    shape = operation.input
+    if shape is not None and shape.payload:
+        payload = shape.members[shape.payload].shape
+        if payload.kind == "blob" and payload.maximum:
+            return int(payload.maximum)
+    if protocol in _LIMITS:
+        return _LIMITS[protocol]
+    return _BLOB_LIMIT if shape is not None and _has_blob(shape, set()) else _LIMIT
+
+
+def _has_blob(shape: Shape, seen: set[str]) -> bool:
+    if shape.name in seen:
+        return False
+    seen.add(shape.name)
+    inner = [member.shape for member in shape.members.values()]
+    if shape.kind == "list":
+        inner.append(shape.element.shape)
+    if shape.kind == "map":
+        inner.append(shape.value.shape)
+    return shape.kind == "blob" or any(_has_blob(item, seen) for item in inner)
+
+
+async def _read(exchange: Exchange, limit: int, operation: str, content: AsyncIterator[bytes] | None = None) -> bytes:
+    length = exchange.headers.get("content-length", "")
+    try:
+        if length.isascii() and length.isdigit() and int(length[:18]) > limit + _MB:
+            raise TooLarge
+        return await read_whole(exchange.inbox.chunks() if content is None else content, limit)
+    except TooLarge:
+        if _protocol_name(exchange) == "rest-xml":
+            raise MaxMessageLengthExceeded("Your request was too large.", MaxMessageLengthBytes=limit) from None
+        what = f"the {operation} operation" if operation else "this operation"
+        shape = exchange.operation.input if exchange.operation else None
+        if shape is not None and shape.payload and shape.members[shape.payload].shape.kind == "blob":
+            assert exchange.found is not None
+            assert exchange.found.entry is not None
+            member = shape.payload
+            constraint = f"Member must have length less than or equal to {limit}"
+            violation = Violation(member, "(too long to show)", constraint)
+            raise exchange.found.bound.hooks.invalid(exchange.found.entry.name, [violation]) from None
+        raise RequestEntityTooLargeException(f"Request must be smaller than {limit} bytes for {what}") from None
+
+
+def _asked(exchange: Exchange, signing: str, form: Any = ()) -> Asked:
+    names = frozenset(name for name, _ in exchange.query)
+    return Asked(exchange.method, exchange.path, exchange.query, exchange.headers, signing, form, names)
+
+
+def _rewrite(gateway: Gateway, exchange: Exchange) -> None:
+    """Let the candidates' hooks (everyone's, where there are none) move parts of the host into the path."""
+    for bound in exchange.candidates or (() if exchange.claim else gateway.services.values()):
+        path = bound.hooks.rewrite(exchange.host, exchange.raw_path)
+        if path != exchange.raw_path:
+            exchange.path = path
+            exchange.candidates = [bound]
+            return
+
+
+def _unknown_operation(found: Found) -> Exception:
+    asked = found.asked[:200]
+    if found.protocol.name == "query":
+        return InvalidAction(f"Could not find operation {asked} for version {found.bound.entry.version}")
+    if found.protocol.name == "rest-xml":
+        return MethodNotAllowed("The specified method is not allowed against this resource.")
+    return UnknownOperationException(f"{found.bound.name} has no operation {asked}.")
+
+
+def _protocol_name(exchange: Exchange) -> str:
+    if exchange.found is not None:
+        return exchange.found.protocol.name
+    return exchange.bound.default_protocol.name if exchange.bound else "rest-json"
+
+
+def _is_s3(exchange: Exchange) -> bool:
+    return _protocol_name(exchange) == "rest-xml"
+
+
+def _prove(gateway: Gateway, exchange: Exchange, body: bytes | None) -> None:
+    assert exchange.claim is not None
+    assert exchange.credential is not None
+    presented = Presented(
+        exchange.method, exchange.raw_path, exchange.path, exchange.raw_query, exchange.query, exchange.sent_headers
+    )
+    gateway.authenticator.verify(exchange.claim, exchange.credential, presented, body)
+    exchange.proven = True
+
+
+def _endpoint(gateway: Gateway, exchange: Exchange) -> str:
+    """As the caller spells it, unless the host carries more than the address."""
+    host = exchange.headers.get("host", "")
+    if not host or exchange.path != exchange.raw_path or exchange.host.endswith("amazonaws.com"):
+        return gateway.endpoint()
+    return f"{exchange.scheme}://{host}"
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def _begin(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The stream with its first piece already fetched, so that an early error can still be an HTTP error."""
+    try:
+        first = await anext(stream)
+    except StopAsyncIteration:
+        return one_chunk(b"")
+    return _Resumed(first, stream)
+
+
+class _Resumed:
+    """A piece, then the rest."""
+
+    def __init__(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        self._first: bytes | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> _Resumed:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return await anext(self._rest)
+
+    async def aclose(self) -> None:
+        close = getattr(self._rest, "aclose", None)
+        if close is not None:
+            await close()
