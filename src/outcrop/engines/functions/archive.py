@@ -76,6 +76,9 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, max_bytes: int) -> None:
             raise BadArchive(f"{name} lies outside the archive")
         if not os.path.lexists(link):
             link.symlink_to(target)
+    for name, target in links:  # one link may lead through another
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise BadArchive(f"{name} is a symbolic link to {target}")
 
 
 def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, mode: int) -> None:

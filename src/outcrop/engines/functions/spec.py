@@ -37,6 +37,8 @@ class FunctionSpec:
     timeout_s: float = 3.0
     storage_mb: int = 512
     """The largest file that it may write."""
+    tag: object = field(default=None, compare=False)
+    """The owner's own, carried along."""
 
 
 @dataclass(frozen=True, slots=True)

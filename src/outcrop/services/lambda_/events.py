@@ -1,0 +1,145 @@
+"""Asynchronous invocations: kept until they are done, retried as AWS does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from outcrop.jobs import Job, Jobs
+from outcrop.services.contract import Context, ServiceError
+from outcrop.services.lambda_.errors import TooManyRequestsException
+from outcrop.services.lambda_.metrics import Metrics
+from outcrop.services.lambda_.names import LATEST
+from outcrop.services.lambda_.runner import Ran, Runner
+from outcrop.services.lambda_.store import Event, LambdaStore, Version
+
+KIND = "lambda.event"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Seconds."""
+
+    retries: tuple[float, ...] = (60.0, 120.0)
+    """Waits before the attempts that follow a function's error."""
+    throttle_first: float = 1.0
+    """The wait after a throttled attempt; it doubles up to `throttle_most`."""
+    throttle_most: float = 300.0
+    max_age: float = 21_600.0
+
+
+class Events:
+    """`context(account, region)` is Lambda's own."""
+
+    def __init__(
+        self,
+        store: LambdaStore,
+        runner: Runner,
+        jobs: Jobs,
+        metrics: Metrics,
+        context: Callable[[str, str], Context],
+        schedule: Schedule,
+    ) -> None:
+        self._store = store
+        self._runner = runner
+        self._jobs = jobs
+        self._metrics = metrics
+        self._context = context
+        self._schedule = schedule
+        jobs.register(KIND, self._deliver)
+
+    def add(self, event: Event) -> None:
+        """Keep an event and start delivering it. Once this returns, a crash can't lose it."""
+        self._store.add_event(event)
+        self._jobs.submit(KIND, {"event": event.id}, f"{KIND}.{event.id}")
+        self._metrics.record(event.name, AsyncEventsReceived=1)
+
+    async def _deliver(self, job: Job) -> None:
+        throttle = self._schedule.throttle_first
+        while (event := self._store.event(job.payload["event"])) is not None:
+            if (wait := event.due_at - time.time()) > 0:
+                await asyncio.sleep(wait)
+            version, function = self._store.version(event.name), self._store.function(event.name)
+            if version is None or function is None:
+                self._drop(event)
+                return
+            settings = self._settings(event, function.id)
+            if time.time() - event.created_at > settings["MaximumEventAgeInSeconds"]:
+                await self._finish(event, version, None, "EventAgeExceeded", settings)
+                return
+            self._metrics.record(event.name, AsyncEventAge=(time.time() - event.created_at) * 1000)
+            try:
+                ran = await self._runner.run(
+                    function, version, event.name, event.payload, event.id, client_context=event.client_context
+                )
+            except TooManyRequestsException:
+                self._store.postpone_event(event.id, event.attempts, time.time() + throttle)
+                throttle = min(2 * throttle, self._schedule.throttle_most)
+                continue
+            attempts = event.attempts + 1
+            if not ran.failed:
+                await self._finish(event, version, ran, "Success", settings)
+            elif attempts > settings["MaximumRetryAttempts"]:
+                await self._finish(event, version, ran, "RetriesExhausted", settings)
+            else:
+                waits = self._schedule.retries
+                self._store.postpone_event(event.id, attempts, time.time() + waits[min(attempts, len(waits)) - 1])
+
+    def _settings(self, event: Event, function: int) -> dict[str, Any]:
+        qualifier = "" if event.name.qualifier == LATEST else event.name.qualifier
+        config = self._store.event_config(function, qualifier)
+        defaults = {
+            "MaximumRetryAttempts": len(self._schedule.retries),
+            "MaximumEventAgeInSeconds": self._schedule.max_age,
+        }
+        return {**defaults, **(config.settings if config else {})}
+
+    def _drop(self, event: Event) -> None:
+        self._store.delete_event(event.id)
+        self._metrics.record(event.name, AsyncEventsDropped=1)
+
+    async def _finish(
+        self, event: Event, version: Version, ran: Ran | None, condition: str, settings: dict[str, Any]
+    ) -> None:
+        """Send the result to the destination, if there is one, and forget the event."""
+        side = "OnSuccess" if condition == "Success" else "OnFailure"
+        destination = settings.get("DestinationConfig", {}).get(side, {}).get("Destination")
+        if destination:
+            record = _destination_record(event, version, ran, condition)
+            ctx = self._context(event.name.account, event.name.region)
+            request = {"FunctionName": destination, "InvocationType": "Event", "Payload": json.dumps(record).encode()}
+            try:
+                await ctx.call("lambda", "invoke", request)
+            except ServiceError:
+                self._metrics.record(event.name, DestinationDeliveryFailures=1)
+        if condition == "Success":
+            self._store.delete_event(event.id)
+        else:
+            self._drop(event)
+
+
+def _destination_record(event: Event, version: Version, ran: Ran | None, condition: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    record: dict[str, Any] = {
+        "version": "1.0",
+        "timestamp": now,
+        "requestContext": {
+            "requestId": event.id,
+            "functionArn": f"{event.name.arn}:{event.name.qualifier or LATEST}",
+            "condition": condition,
+            "approximateInvokeCount": event.attempts + (ran is not None),
+        },
+        "requestPayload": json.loads(event.payload),
+    }
+    if ran is not None:
+        context: dict[str, Any] = {"statusCode": 200, "executedVersion": version.version}
+        if ran.failed:
+            context["functionError"] = "Unhandled"
+        record["responseContext"] = context
+        record["responsePayload"] = json.loads(ran.outcome.payload or b"null")
+    return record

@@ -1,0 +1,48 @@
+"""What a request's function name leads to, or Lambda's error that it leads nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from outcrop.services.contract import Context, Request
+from outcrop.services.lambda_ import names
+from outcrop.services.lambda_.errors import PreconditionFailedException, ResourceNotFoundException
+from outcrop.services.lambda_.names import FunctionName
+from outcrop.services.lambda_.store import Function, LambdaStore, Version
+
+
+def name(ctx: Context, request: Request) -> FunctionName:
+    return names.parse(ctx, request["FunctionName"], request.get("Qualifier"))
+
+
+def function(store: LambdaStore, name: FunctionName) -> Function:
+    """The function, whatever the qualifier."""
+    found = store.function(name)
+    if found is None:
+        raise ResourceNotFoundException(f"Function not found: {name.qualified_arn}")
+    return found
+
+
+def version(store: LambdaStore, name: FunctionName) -> Version:
+    found = store.version(name)
+    if found is None:
+        raise ResourceNotFoundException(f"Function not found: {name.qualified_arn}")
+    return found
+
+
+def latest(store: LambdaStore, name: FunctionName) -> Version:
+    return version(store, replace(name, qualifier=""))
+
+
+def target(store: LambdaStore, name: FunctionName) -> Function:
+    """The function, once its qualifier (a version or an alias) is known to exist."""
+    version(store, name)
+    return function(store, name)
+
+
+def check_revision(expected: str | None, actual: str) -> None:
+    if expected is not None and expected != actual:
+        raise PreconditionFailedException(
+            "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
+            "retrieve the latest Revision Id"
+        )
