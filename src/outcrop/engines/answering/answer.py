@@ -13,6 +13,8 @@ class Passage:
     """Relevance to the question as the retriever saw it: cosine, 0 to 1."""
     document: str = ""
     page: int | None = None
+    section: str = ""
+    """The headings above it, joined by ` › `, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)

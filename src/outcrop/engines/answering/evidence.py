@@ -102,6 +102,11 @@ def fit(question: Question, unit: Unit, found: Sequence[str]) -> float:
             return _defines(question, unit)
 
 
+def form_matters(question: Question) -> bool:
+    """Whether only a sentence with a number, an amount or a date can answer."""
+    return question.kind in ("count", "amount", "date")
+
+
 def lacks_form(question: Question, texts: Sequence[str]) -> bool:
     """Whether none of these texts has the number, amount or date that alone could answer the question."""
     match question.kind:
@@ -143,6 +148,13 @@ def blemish(unit: Unit) -> float:
 
 def _defines(question: Question, unit: Unit) -> float:
     """Whether a unit says what the subject is: `A token is …`, `… (RAG) is …`, `Recall: …`."""
+    if question.topic:
+        opening = unit.text[: len(question.topic) + 12]
+        return (
+            1.0
+            if re.search(re.escape(question.topic) + r"(?:\s?[(（][^)）]*[)）])?\s?(?:とは|は|是|\s?[–—:：])", opening)
+            else 0.0
+        )
     return max((_says_what(set(subject), unit) for subject in question.subjects if len(subject) <= 6), default=0.0)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Answer, Part, Passage
 from outcrop.engines.answering.questions import Question
-from outcrop.engines.answering.scoring import Candidate, in_context, relevance, score
+from outcrop.engines.answering.scoring import Candidate, Reading, read, relevance, score
 from outcrop.engines.answering.units import DANGLING, Unit, squeeze, units_of
 from outcrop.engines.indexing.terms import terms
 
@@ -48,28 +48,38 @@ class ExtractiveAnswerer:
         asked = Question(question.strip()[:_LONGEST_QUESTION])
         if not asked.terms:
             return None
-        units = await asyncio.to_thread(_collect, passages)
-        quotable = [unit for unit in units if unit.kind != "heading"]
-        if not quotable:
+        readings = await asyncio.to_thread(_read, asked, passages)
+        texts = list(
+            dict.fromkeys(
+                text
+                for reading in readings
+                if reading.unit.kind != "heading"
+                for text in (reading.alone, reading.in_context)
+            )
+        )
+        if not texts:
             return None
-        texts = list(dict.fromkeys(text for unit in quotable for text in (unit.text, in_context(unit))))
         (vector,) = await self._embedder.embed([asked.text], "query")
         rows = await self._embedder.embed(texts, "query")
         meaning = dict(zip(texts, rows, strict=True))
-        return await asyncio.to_thread(self._compose, asked, passages, units, vector, meaning)
+        return await asyncio.to_thread(self._compose, asked, passages, readings, vector, meaning)
 
     def _compose(
         self,
         question: Question,
         passages: Sequence[Passage],
-        units: Sequence[Unit],
+        readings: Sequence[Reading],
         vector: NDArray[np.float32],
         meaning: Mapping[str, NDArray[np.float32]],
     ) -> Answer | None:
-        candidates = score(question, passages, units, vector, meaning)
+        candidates = score(question, passages, readings, vector, meaning)
         if relevance(question, candidates) < self._threshold:
             return None
-        return _assemble(_choose(question, candidates, units), passages)
+        return _assemble(_choose(question, candidates, [reading.unit for reading in readings]), passages)
+
+
+def _read(question: Question, passages: Sequence[Passage]) -> list[Reading]:
+    return read(question, _collect(passages))
 
 
 def _collect(passages: Sequence[Passage]) -> list[Unit]:
@@ -77,7 +87,8 @@ def _collect(passages: Sequence[Passage]) -> list[Unit]:
     ranked = sorted(range(len(passages)), key=lambda at: -passages[at].score)[:MOST_PASSAGES]
     found: list[Unit] = []
     for index in ranked:
-        found.extend(units_of(index, passages[index].text)[: MOST_UNITS - len(found)])
+        passage = passages[index]
+        found.extend(units_of(index, passage.text, passage.section)[: MOST_UNITS - len(found)])
     return found
 
 
@@ -126,7 +137,8 @@ def _worth_adding(candidate: Candidate, best: Candidate, kept: Sequence[Candidat
 def _with_neighbours(unit: Unit, line: Sequence[Unit]) -> list[Unit]:
     """The unit with what it can't be understood without: the sentence before `It …`, the list after `as follows:`."""
     first = last = unit.position
-    if unit.kind == "item" and not (unit.ends and len(unit.text.split()) > 7):
+    following = line[last + 1] if last + 1 < len(line) else unit
+    if unit.kind == "item" and not (unit.ends and len(unit.text.split()) > 7) and following.kind != "code":
         first, last = _whole_list(unit, line)
     while first > 0 and _hangs(line[first], line[first - 1]) and unit.position - first < 3:
         first -= 1
@@ -164,7 +176,7 @@ def _goes_on(unit: Unit, after: Unit) -> bool:
         return True
     if unit.kind == "code":
         return after.kind == "code" and after.paragraph == unit.paragraph
-    return unit.kind == "sentence" and not unit.ends and after.kind == "code"
+    return unit.kind in ("sentence", "item") and not unit.ends and after.kind == "code"
 
 
 def _whole_list(unit: Unit, line: Sequence[Unit]) -> tuple[int, int]:

@@ -85,7 +85,7 @@ _ASKING = frozenset(
     many much often long exactly actually explain describe define definition meaning mean stand tell show list name
     give please example examples difference differences between compare comparison versus vs reason reasons mainly
     simple terms detail short sentence words kind kinds type types sort sorts know like want need find someone people
-    possible way ways one main use used
+    possible way ways one main work works happen happens
     """.split()  # noqa: SIM905
 )
 _FUNCTION_WORDS = {
@@ -116,6 +116,11 @@ _OTHER = {language: frozenset(words.split()) for language, words in _FUNCTION_WO
 _CJK = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
+_HIRAGANA = re.compile(r"[\u3041-\u309f]")
+_CJK_TOPIC = re.compile(r"(?P<topic>[^\s？?、。]{1,40}?)(?:とは|って何|というのは|は何|是什么|是什麼)")
+_CJK_ASKED = re.compile(r"(?:什么|甚么|什麼)是(?P<topic>[^\s？?、。]{1,40})")
+
+
 @dataclass(frozen=True)
 class Question:
     text: str
@@ -136,7 +141,8 @@ class Question:
         """What the question is about, as terms."""
         foreign = {term for word in _OTHER.get(self.language, ()) for term in terms(word)}
         found = [term for term in query_terms(self.text) if term not in foreign]
-        return [term for term in found if term not in _ASKING] or found
+        telling = [term for term in found if term not in _ASKING and not _HIRAGANA.search(term)]
+        return telling or found
 
     @cached_property
     def subjects(self) -> list[list[str]]:
@@ -148,6 +154,12 @@ class Question:
                 readings = (query_terms(text) for text in dict.fromkeys((whole, _SETTING.sub("", whole))))
                 return [reading for reading in readings if reading]
         return []
+
+    @cached_property
+    def topic(self) -> str:
+        """Of a question in Chinese or Japanese what it is about, as written: `トークン` of `トークンとは何ですか？`."""
+        match = _CJK_TOPIC.match(self.text.strip()) or _CJK_ASKED.match(self.text.strip())
+        return match["topic"] if match else ""
 
     @cached_property
     def head(self) -> list[str]:

@@ -6,11 +6,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Passage
-from outcrop.engines.answering.evidence import blemish, fit, lacks_form
+from outcrop.engines.answering.evidence import blemish, fit, form_matters, lacks_form
 from outcrop.engines.answering.questions import Question
 from outcrop.engines.answering.units import Unit
 from outcrop.engines.indexing.terms import terms
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Chosen on quality/questions.json; docs/decisions/0004-retrieval.md says what they reach.
-_MEANING, _WORDS, _PASSAGE, _FORM, _BLEMISH, _FOREIGN = 0.62, 0.28, 0.10, 0.16, 0.35, 0.3
-_FROM_HEADING, _FROM_NEIGHBOUR = 0.6, 0.3
+_MEANING, _WORDS, _PASSAGE, _FORM, _NEEDED_FORM, _BLEMISH, _FOREIGN = 0.62, 0.28, 0.10, 0.16, 0.30, 0.35, 0.3
+_FROM_HEADING, _FROM_NEIGHBOUR, _FROM_SECTION = 0.6, 0.4, 0.5
+_ALONE = 0.7
+"""Of a sentence's meaning without its heading, in the mean with its meaning under it."""
 _LEAST_COSINE = 0.25
 
 _ACRONYM = re.compile(r"((?:[^\W_]+[\s-]+){1,8})\(([A-Za-z]{2,8}?)s?\)")
@@ -42,47 +44,94 @@ class Candidate:
     vector: NDArray[np.float32]
 
 
-def in_context(unit: Unit) -> str:
-    return f"{unit.heading}: {unit.text}" if unit.heading else unit.text
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A unit as it is compared with the question."""
+
+    unit: Unit
+    said: Unit
+    """With acronyms spelt out and with the listing that completes it."""
+    own: frozenset[str]
+    above: frozenset[str]
+    """Terms of its heading."""
+
+    @property
+    def alone(self) -> str:
+        return self.said.text if self.unit.kind == "sentence" else self.in_context
+
+    @property
+    def in_context(self) -> str:
+        return f"{self.said.heading}: {self.said.text}" if self.said.heading else self.said.text
+
+
+def read(question: Question, units: Sequence[Unit]) -> list[Reading]:
+    acronyms = _acronyms(units)
+    asked = set(question.terms)
+    spelt = {short: long for short, long in acronyms.items() if asked & {*terms(short), *terms(long)}}
+    readings = []
+    for number, unit in enumerate(units):
+        text = unit.text
+        following = units[number + 1] if number + 1 < len(units) else unit
+        if following.kind == "code" and following.passage == unit.passage and not unit.ends and unit.kind != "code":
+            text = f"{text}\n{following.text}"
+        own = set(terms(text))
+        for short, long in spelt.items():
+            if long.lower() not in text.lower():
+                text = re.sub(rf"\b{re.escape(short)}(?=s?\b)", long, text)
+            own |= set(terms(text))
+            if set(terms(long)) <= own:
+                own |= set(terms(short))
+        said = replace(unit, text=text)
+        readings.append(Reading(unit, said, frozenset(own), frozenset(terms(unit.heading))))
+    return readings
 
 
 def score(
     question: Question,
     passages: Sequence[Passage],
-    units: Sequence[Unit],
+    readings: Sequence[Reading],
     vector: NDArray[np.float32],
     meaning: Mapping[str, NDArray[np.float32]],
 ) -> list[Candidate]:
-    """All units but headings, best first. `meaning` has the vectors of their texts, alone and in context."""
-    spelt = _acronyms(units)
-    own = [_spell_out(set(terms(unit.text)), spelt) for unit in units]
-    weights = _term_weights(question.terms, own)
-    total = sum(weights.values()) or 1.0
-    foreign = not _CJK.search(question.text)
+    """All units but headings, best first. `meaning` has the vectors of the readings' texts."""
+    weights = _term_weights(question.terms, readings)
+    sections = [frozenset(terms(passage.section)) for passage in passages]
+    form = _NEEDED_FORM if form_matters(question) else _FORM
+    in_latin = not _CJK.search(question.text)
     candidates = []
-    for number, unit in enumerate(units):
+    for number, reading in enumerate(readings):
+        unit = reading.unit
         if unit.kind == "heading":
             continue
-        here = own[number]
-        above = _spell_out(set(terms(unit.heading)), spelt)
-        beside = set().union(*(own[at] for at in _beside(units, number)))
-        coverage = 0.0
-        for term, weight in weights.items():
-            share = 1.0 if term in here else _FROM_HEADING if term in above else _FROM_NEIGHBOUR * (term in beside)
-            coverage += share * weight / total
-        cosine = float(meaning[unit.text] @ vector) / 2 + float(meaning[in_context(unit)] @ vector) / 2
-        cosine = max(0.0, cosine)
-        suits = fit(question, unit, [term for term in weights if term in here])
+        beside = frozenset().union(*(readings[at].own for at in _beside(readings, number)))
+        coverage = _coverage(weights, reading, beside, sections[unit.passage])
+        row = meaning[reading.alone]
+        cosine = max(0.0, _ALONE * float(row @ vector) + (1 - _ALONE) * float(meaning[reading.in_context] @ vector))
+        suits = fit(question, reading.said, [term for term in weights if term in reading.own])
         value = (
             _MEANING * cosine
             + _WORDS * coverage
             + _PASSAGE * min(1.0, max(0.0, passages[unit.passage].score))
-            + _FORM * suits
+            + form * suits
             - _BLEMISH * blemish(unit)
-            - _FOREIGN * (bool(_CJK.search(unit.text)) == foreign)
+            - _FOREIGN * (bool(_CJK.search(unit.text)) == in_latin)
         )
-        candidates.append(Candidate(unit, cosine, coverage, value, suits, frozenset(here), meaning[unit.text]))
+        candidates.append(Candidate(unit, cosine, coverage, value, suits, reading.own, row))
     return sorted(candidates, key=lambda one: (-one.score, one.unit.passage, one.unit.position))
+
+
+def _coverage(weights: Mapping[str, float], reading: Reading, beside: frozenset[str], section: frozenset[str]) -> float:
+    covered = 0.0
+    for term, weight in weights.items():
+        if term in reading.own:
+            covered += weight
+        elif term in reading.above:
+            covered += _FROM_HEADING * weight
+        elif term in section:
+            covered += _FROM_SECTION * weight
+        elif term in beside:
+            covered += _FROM_NEIGHBOUR * weight
+    return covered / (sum(weights.values()) or 1.0)
 
 
 def relevance(question: Question, candidates: Sequence[Candidate]) -> float:
@@ -90,7 +139,11 @@ def relevance(question: Question, candidates: Sequence[Candidate]) -> float:
     best = candidates[0]
     if best.cosine < _LEAST_COSINE:
         return 0.0
-    value = 0.6 * best.cosine + 0.4 * best.coverage - 0.23
+    if question.language == "cjk":
+        # The built-in embedder knows no Chinese, Japanese or Korean: every text is near every other.
+        value = 0.15 * best.cosine + 0.85 * best.coverage - 0.23
+    else:
+        value = 0.6 * best.cosine + 0.4 * best.coverage - 0.23
     said = best.own | set(terms(best.unit.heading))
     if question.head and not all(
         term in said and not _only_in_name(term, best.unit, question) for term in question.head
@@ -98,7 +151,7 @@ def relevance(question: Question, candidates: Sequence[Candidate]) -> float:
         value -= 0.25
     if question.kind == "definition" and not any(set(subject) <= said for subject in question.subjects):
         value -= 0.06
-    if lacks_form(question, [in_context(one.unit) for one in candidates[:5]]):
+    if lacks_form(question, [f"{one.unit.heading} {one.unit.text}" for one in candidates[:5]]):
         value -= 0.15
     return min(1.0, max(0.0, value))
 
@@ -123,34 +176,24 @@ def _only_in_name(term: str, unit: Unit, question: Question) -> bool:
     )
 
 
-def _beside(units: Sequence[Unit], number: int) -> Iterable[int]:
+def _beside(readings: Sequence[Reading], number: int) -> Iterable[int]:
     for at in (number - 1, number + 1):
-        if 0 <= at < len(units) and units[at].passage == units[number].passage:
+        if 0 <= at < len(readings) and readings[at].unit.passage == readings[number].unit.passage:
             yield at
 
 
-def _term_weights(wanted: Sequence[str], own: Sequence[set[str]]) -> dict[str, float]:
+def _term_weights(wanted: Sequence[str], readings: Sequence[Reading]) -> dict[str, float]:
     """How much each of the question's terms tells: the rarer among the units, the more."""
-    counts = Counter(term for found in own for term in found)
-    return {term: math.log(1 + len(own) / (1 + counts[term])) for term in wanted}
+    counts = Counter(term for reading in readings for term in reading.own)
+    return {term: math.log(1 + len(readings) / (1 + counts[term])) for term in wanted}
 
 
-def _acronyms(units: Sequence[Unit]) -> dict[str, frozenset[str]]:
-    """`llm`: {`larg`, `languag`, `model`}, for every `Large Language Model (LLM)` in the units."""
-    found: dict[str, frozenset[str]] = {}
+def _acronyms(units: Sequence[Unit]) -> dict[str, str]:
+    """`LLM`: `Large Language Model`, for every `Large Language Model (LLM)` in the units."""
+    found: dict[str, str] = {}
     for unit in units:
         for match in _ACRONYM.finditer(unit.text):
-            short = match[2].lower()
-            spoken = re.split(r"[\s-]+", match[1].strip())[-len(short) :]
-            if [word[0].lower() for word in spoken] == list(short):
-                found["".join(terms(match[2]))] = frozenset(terms(" ".join(spoken)))
+            spoken = re.split(r"[\s-]+", match[1].strip())[-len(match[2]) :]
+            if [word[0].lower() for word in spoken] == list(match[2].lower()):
+                found[match[2]] = " ".join(spoken)
     return found
-
-
-def _spell_out(own: set[str], spelt: Mapping[str, frozenset[str]]) -> set[str]:
-    for short, long in spelt.items():
-        if short in own:
-            own |= long
-        elif long <= own:
-            own.add(short)
-    return own

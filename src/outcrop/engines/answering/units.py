@@ -15,6 +15,7 @@ Kind = Literal["sentence", "heading", "item", "row", "code"]
 LONGEST_PASSAGE = 20_000
 """Characters of a passage that are looked at."""
 LONGEST_UNIT = 900
+_LONGEST_HEADING = 90
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffe\uffff\0]")
 _BULLET = re.compile(r"[•◦▪▫‣·●○■□➢➤✓✔❒❑❖◆◇★☆▶►\uf0a7\uf0b7\uf0d8](?:\s+|(?=\w))|[-–—*+]\s+")
@@ -32,10 +33,10 @@ _NUMBERED_HEADING = re.compile(
     r"(?:chapter|section|appendix)?\s*[0-9A-Z]{1,2}(?:\.[0-9]{1,2}){0,4}\.?\s+\S", re.IGNORECASE
 )
 _SECTION = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2})*\.?\s+[^\W\d_]")
-_LABEL = re.compile(r"(?P<label>[^\W\d_][^:.!?–—|]{0,60}?)(?P<mark>\s[–—]\s|:\s)(?=[\"“']?[A-Z0-9])")
+_LABEL = re.compile(r"(?P<label>[^\W\d_][^:.!?–—|]{0,60}?)(?P<mark>\s[–—]\s|:\s|：\s?)(?=[\"“']?[A-Z0-9\u3041-\u9fff])")
 _GENERIC = re.compile(
     r"(?:definitions?|remarks?|notes?|overview|motivation|algorithm|setting|goal|idea|summary|important|tip|hint|answer"
-    r"|n\.?b\.?|in practice)$",
+    r"|n\.?b\.?|定義|補足|注|概要|备注|定义)$",
     re.IGNORECASE,
 )
 DANGLING = re.compile(
@@ -89,10 +90,12 @@ def squeeze(text: str) -> str:
     return "".join(char for char in _INVISIBLE.sub("", text) if not (char.isspace() or char in "*#_-‐‑–—•❒"))
 
 
-def units_of(passage: int, text: str) -> list[Unit]:
-    """The units of a passage's text, in order. Linear in its length."""
+def units_of(passage: int, text: str, section: str = "") -> list[Unit]:
+    """The units of a passage's text, in order. `section` is what it stands under, as in `Passage`. Linear in its
+    length."""
     found: list[Unit] = []
-    heading = ""
+    path = section.split(" › ")
+    heading = tidy(path[-1])[:_LONGEST_HEADING] if len(path) > 1 else ""
     header = intro = ""
     numbered = False
     for paragraph, (kind, raw) in enumerate(_blocks(_joined(text[:LONGEST_PASSAGE]))):
@@ -140,7 +143,7 @@ def _blocks(text: str) -> Iterator[tuple[Kind, str]]:
         if not line.strip() or _RULE.fullmatch(line):
             at += 1
             continue
-        kind = _kind(line, alone=_blank(lines, at - 1) and _blank(lines, at + 1))
+        kind = _kind(line, alone=_opens(lines, at))
         end = at + 1
         while end < len(lines) and lines[end].strip() and _belongs(kind, lines[end - 1], lines[end]):
             end += 1
@@ -148,12 +151,19 @@ def _blocks(text: str) -> Iterator[tuple[Kind, str]]:
         at = end
 
 
-def _blank(lines: Sequence[str], at: int) -> bool:
-    return not 0 <= at < len(lines) or not lines[at].strip()
+def _opens(lines: Sequence[str], at: int) -> bool:
+    """Whether a line stands alone, or above a line that looks like the beginning of what it is the heading of."""
+    if at > 0 and lines[at - 1].strip() and not _is_heading(lines[at - 1].strip()):
+        return False
+    below = lines[at + 1].strip() if at + 1 < len(lines) else ""
+    line = lines[at].strip()
+    return not below or (not below[0].islower() and len(line) < 60 and (len(below) > 80 or bool(_SECTION.match(line))))
 
 
 def _belongs(kind: Kind, before: str, line: str) -> bool:
     """Whether a line goes on with the block that the line before it is in."""
+    if kind == "heading":
+        return False
     if kind == "code":
         return not _PROSE.search(line[:300]) or bool(_PROMPT.match(line.strip()))
     if kind == "item":
@@ -208,7 +218,7 @@ def _continues(before: Unit, kind: Kind, text: str) -> bool:
 
 
 def _is_heading(text: str) -> bool:
-    if len(text) > 90 or _ENDS.search(text) or text[-1] in ",;:：、" or len(text.split()) > 12:
+    if len(text) > _LONGEST_HEADING or _ENDS.search(text) or text[-1] in ",;:：、" or len(text.split()) > 12:
         return False
     if _NUMBERED_HEADING.match(text):
         return True
@@ -223,10 +233,14 @@ def _label(text: str) -> tuple[str, str]:
         return "", text
     label, rest = match["label"].strip(), text[match.end() :]
     generic = bool(_GENERIC.match(label))
-    if match["mark"] == ": " and not generic:
+    if match["mark"].strip() in (":", "：") and not generic:
         return "", text
     repeated = label.lower() in rest[: len(label) + 40].lower()
-    if len(rest.split()) >= 4 and not DANGLING.match(rest) and (generic or repeated or _ENDS.search(rest)):
+    if (
+        (len(rest.split()) >= 4 or not rest.isascii())
+        and not DANGLING.match(rest)
+        and (generic or repeated or _ENDS.search(rest))
+    ):
         return label, rest
     return "", text
 
