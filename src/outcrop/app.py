@@ -207,7 +207,7 @@ async def serve(settings: Settings, started: float) -> None:
 
 async def _after_start(server: uvicorn.Server, stack: Stack, started: float) -> None:
     """Once the socket answers: say so, resume jobs, and look for a running Ollama."""
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait on
         await asyncio.sleep(0.002)
     state = {"pid": os.getpid(), "url": stack.url, "version": __version__}
     temporary = stack.settings.data / "server.json.new"

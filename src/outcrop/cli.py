@@ -139,7 +139,8 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         print(f"Process {state['pid']} holds {settings.data}, but {state['url']} does not answer: {error}")
         return 1
     print(
-        f"Outcrop {health['version']} runs at {state['url']} (process {health['pid']}), up {health['uptime_seconds']:.0f} s"
+        f"Outcrop {health['version']} runs at {state['url']} "
+        f"(process {health['pid']}), up {health['uptime_seconds']:.0f} s"
     )
     print(f"  data      {health['data']}")
     for name, count in sorted(health["services"].items()):

@@ -19,7 +19,7 @@ from outcrop.services.knowledge_bases.errors import (
     ValidationException,
 )
 from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.retrieval import Retrieval, reference
+from outcrop.services.knowledge_bases.retrieval import Search, reference
 from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore, Session
 from outcrop.settings import Settings
 
@@ -57,13 +57,13 @@ class Generation:
         settings: Settings,
         store: KnowledgeBaseStore,
         indexes: Indexes,
-        retrieval: Retrieval,
+        search: Search,
         models: Models,
     ) -> None:
         self._settings = settings
         self._store = store
         self._indexes = indexes
-        self._retrieval = retrieval
+        self._search = search
         self._models = models
 
     async def retrieve_and_generate(self, ctx: Context, request: Request) -> Result:
@@ -128,7 +128,7 @@ class Generation:
         from outcrop.engines.answering.conversation import resolve
 
         query = resolve(question, session.turns)
-        hits = await self._retrieval.search(ctx, kb, query, given.get("retrievalConfiguration"))
+        hits = await self._search.passages(ctx, kb, query, given.get("retrievalConfiguration"))
         try:
             engine = await self._models.text(model_id(given["modelArn"]))
         except EngineError as error:

@@ -21,23 +21,14 @@ DEFAULT_RESULTS = 5
 UNAVAILABLE = ("implicitFilterConfiguration", "rerankingConfiguration")
 
 
-class Retrieval:
-    def __init__(self, settings: Settings, store: KnowledgeBaseStore, indexes: Indexes) -> None:
+class Search:
+    """What Retrieve and RetrieveAndGenerate have in common."""
+
+    def __init__(self, settings: Settings, indexes: Indexes) -> None:
         self._settings = settings
-        self._store = store
         self._indexes = indexes
 
-    async def retrieve(self, ctx: Context, request: Request) -> Result:
-        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
-        query = request["retrievalQuery"]
-        if query.get("type", "TEXT") != "TEXT" or "image" in query:
-            raise ValidationException("Only text queries are available in Outcrop: send retrievalQuery.text.")
-        if "guardrailConfiguration" in request:
-            raise ValidationException("guardrailConfiguration isn't available in Outcrop yet: leave it out.")
-        found = await self.search(ctx, kb, query.get("text") or "", request.get("retrievalConfiguration"))
-        return {"retrievalResults": [{**reference(hit), "score": hit.score} for hit in found]}
-
-    async def search(
+    async def passages(
         self,
         ctx: Context,
         kb: KnowledgeBase,
@@ -75,6 +66,22 @@ class Retrieval:
             return "semantic"
         ctx.notes["search-type"] = "HYBRID"
         return "hybrid"
+
+
+class Retrieval:
+    def __init__(self, store: KnowledgeBaseStore, search: Search) -> None:
+        self._store = store
+        self._search = search
+
+    async def retrieve(self, ctx: Context, request: Request) -> Result:
+        kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
+        query = request["retrievalQuery"]
+        if query.get("type", "TEXT") != "TEXT" or "image" in query:
+            raise ValidationException("Only text queries are available in Outcrop: send retrievalQuery.text.")
+        if "guardrailConfiguration" in request:
+            raise ValidationException("guardrailConfiguration isn't available in Outcrop yet: leave it out.")
+        found = await self._search.passages(ctx, kb, query.get("text") or "", request.get("retrievalConfiguration"))
+        return {"retrievalResults": [{**reference(hit), "score": hit.score} for hit in found]}
 
 
 def reference(hit: Scored) -> dict[str, Any]:

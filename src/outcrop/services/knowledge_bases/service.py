@@ -10,7 +10,7 @@ from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion import Ingestion
 from outcrop.services.knowledge_bases.ingestion_jobs import IngestionJobs
 from outcrop.services.knowledge_bases.knowledge_bases import KnowledgeBases
-from outcrop.services.knowledge_bases.retrieval import Retrieval
+from outcrop.services.knowledge_bases.retrieval import Retrieval, Search
 from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 from outcrop.services.knowledge_bases.tags import Tags
 
@@ -19,7 +19,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
     store = KnowledgeBaseStore(deps.database("knowledge_bases"))
     indexes = Indexes(deps.data / "knowledge_bases" / "indexes", deps.models)
     ingestion = Ingestion(deps, store, indexes)
-    retrieval = Retrieval(deps.settings, store, indexes)
+    search = Search(deps.settings, indexes)
     return (
         Service(
             "bedrock-agent",
@@ -32,8 +32,8 @@ def services(deps: Deps) -> tuple[Service, ...]:
         ),
         Service(
             "bedrock-agent-runtime",
-            retrieval,
-            Generation(deps.settings, store, indexes, retrieval, deps.models),
+            Retrieval(store, search),
+            Generation(deps.settings, store, indexes, search, deps.models),
             on_stop=indexes.aclose,
         ),
     )
