@@ -19,7 +19,7 @@ from outcrop.engines.inference.engine import (
 )
 from outcrop.engines.inference.reading import Reading, Section, read_prompt
 from outcrop.engines.inference.stops import StopScanner
-from outcrop.engines.inference.tasks import Answering, Labelling, Phrasing, Summarizing, find_task, text_to_label
+from outcrop.engines.inference.tasks import Answering, Labelling, Phrasing, Summarizing, find_task
 
 if TYPE_CHECKING:
     from outcrop.engines.embedding import Embedder
@@ -29,6 +29,8 @@ ATTACH = "To attach a language model, start Outcrop with `outcrop up --llm http:
 NO_TEXT = f"The built-in engine answers only from text that the prompt contains, and this one has none to use. {ATTACH}"
 NO_ANSWER = f"The text in the prompt does not answer this, and the built-in engine knows nothing else. {ATTACH}"
 
+_GIVEN = 0.75
+"""Text that stands in the prompt is likelier to be meant than what a search brought: less relevance will do."""
 _WORD = re.compile(r"\S+\s*|\s+")
 
 
@@ -78,15 +80,16 @@ class Extractive:
         yield Finish(reason, entered, await tokens.count(kept), stop)
 
     async def _write(self, reading: Reading) -> str:
-        if not reading.material:
+        task = find_task(reading)
+        if not reading.material and not isinstance(task, Labelling):
             return NO_TEXT
-        match find_task(reading):
+        match task:
             case Summarizing(sentences, words, bullets):
                 return await self._summarize(reading.material, sentences, words, bullets)
             case Phrasing(count):
                 return await self._phrases(reading.material, count)
-            case Labelling(labels):
-                return await self._label(text_to_label(reading, labels), labels)
+            case Labelling(labels, text):
+                return await self._label(text, labels)
             case Answering(question):
                 return await self._answer(question, reading.material)
 
@@ -98,7 +101,7 @@ class Extractive:
             return NO_TEXT
         embedder = await self._embedder()
         ranked = await rank_passages(embedder, question, material)
-        answer = await ExtractiveAnswerer(embedder, self._threshold).answer(question, ranked)
+        answer = await ExtractiveAnswerer(embedder, _GIVEN * self._threshold).answer(question, ranked)
         return answer.text if answer else NO_ANSWER
 
     async def _summarize(

@@ -37,14 +37,52 @@ STOPWORDS = frozenset(
     with within without would you your yours
     """.split()  # noqa: SIM905
 )
-_WORDS_OF = {
-    "positive": "I love it, it is great, excellent, wonderful, I am very happy and satisfied.",
-    "negative": "I hate it, it is terrible, awful, broken, I am very disappointed and angry.",
-    "neutral": "It is okay, average, neither good nor bad. A plain statement of facts without feeling.",
-    "mixed": "Some of it is good and some of it is bad, I like one part but dislike the other.",
-    "spam": "You won a prize! Click here now for free money, cheap offer, limited time, claim your reward.",
-    "ham": "An ordinary personal or work message about a meeting, a question or plans.",
-    "not spam": "An ordinary personal or work message about a meeting, a question or plans.",
+_PRAISE = frozenset(
+    """
+    good great excellent wonderful amazing awesome fantastic perfect perfectly love loved loves like liked lovely best
+    better nice happy glad pleased delighted satisfied enjoy enjoyed kind friendly helpful clean spotless fast quick
+    easy comfortable beautiful delicious tasty recommend recommended superb brilliant outstanding impressive reliable
+    smooth thank thanks fun charming affordable worth favourite favorite pleasant
+    """.split()  # noqa: SIM905
+)
+_BLAME = frozenset(
+    """
+    bad terrible awful horrible worst worse poor hate hated dislike disliked disappointed disappointing disappointment
+    angry annoyed annoying upset sad broken broke breaks fails failed failure slow dirty rude unhelpful unfriendly late
+    never waste wasted refund useless defective faulty expensive overpriced uncomfortable ugly disgusting cold noisy
+    problem problems crash crashes crashed unacceptable frustrating frustrated boring mess scam cheated
+    """.split()  # noqa: SIM905
+)
+_NOT = frozenset(
+    """
+    not no never hardly isn't wasn't aren't weren't don't doesn't didn't can't cannot won't without
+    """.split()  # noqa: SIM905
+)
+_LEANING = 0.25
+"""What words of praise or blame weigh beside a cosine."""
+_PROTOTYPES = {
+    "positive": (
+        "I love it.",
+        "It is great, excellent, wonderful.",
+        "I am very happy and satisfied, highly recommended.",
+        "It works perfectly and the quality is very good.",
+        "Friendly people, clean rooms, helpful service.",
+    ),
+    "negative": (
+        "I hate it.",
+        "It is terrible, awful, horrible.",
+        "I am very disappointed and angry, do not buy it.",
+        "It broke, it does not work and the quality is poor.",
+        "Rude people, dirty rooms, slow service, a waste of money.",
+    ),
+    "neutral": (
+        "It is okay, average, neither good nor bad.",
+        "It is a plain statement of facts without any feeling.",
+        "The meeting takes place on Tuesday.",
+    ),
+    "mixed": ("Some of it is good and some of it is bad.", "I like one part but dislike the other."),
+    "spam": ("You won a prize! Claim your free reward now.", "Cheap offer, limited time, click this link."),
+    "ham": ("Are we still meeting tomorrow?", "Here is the report that you asked for.", "Thanks, see you soon."),
 }
 """What the labels that people use most mean, where the word alone says too little to an embedder."""
 
@@ -148,30 +186,48 @@ def _spread_out(items: Sequence[str], most: int) -> list[str]:
 
 
 async def nearest_label(embedder: Embedder, text: str, labels: Sequence[str]) -> str:
-    """The label whose meaning is nearest to the text's sentences."""
-    texts = (sentences(text) or [text])[:_MOST_SENTENCES]
-    meanings: list[str] = []
-    owners: list[int] = []
-    for index, label in enumerate(labels):
-        plain = label.replace("_", " ").replace("-", " ")
-        known = _WORDS_OF.get(plain.lower())
-        for meaning in [known] if known else [plain, f"This is about {plain}."]:
-            meanings.append(meaning)
-            owners.append(index)
-    vectors = await embedder.embed([*meanings, *texts, text])
-    about, said = vectors[: len(meanings)], vectors[len(meanings) :]
-    likeness = (said @ about.T).mean(axis=0)
-    scores = [
-        sum(float(likeness[at]) for at, owner in enumerate(owners) if owner == index) / owners.count(index)
-        for index in range(len(labels))
-    ]
-    return labels[max(range(len(labels)), key=lambda index: scores[index])]
+    """The label whose meaning is nearest to the text."""
+    said = [text, *(sentences(text) or [text])[:_MOST_SENTENCES]]
+    meanings = [_meanings(label) for label in labels]
+    vectors = await embedder.embed([*said, *(meaning for several in meanings for meaning in several)])
+    own, position = vectors[: len(said)], len(said)
+    scores = []
+    for several in meanings:
+        likeness = (own @ vectors[position : position + len(several)].T).mean(axis=0)
+        position += len(several)
+        best = sorted((float(value) for value in likeness), reverse=True)[:2]
+        scores.append(sum(best) / len(best))
+    leaning = _leaning(text)
+    for at, label in enumerate(labels):
+        scores[at] += _LEANING * {"positive": leaning, "negative": -leaning}.get(label.lower(), 0.0)
+    return labels[scores.index(max(scores))]
+
+
+def _leaning(text: str) -> float:
+    """From -1, all blame, to 1, all praise; a negation turns the three words after it around."""
+    praise = blame = 0
+    said = words(text.replace("’", "'"))
+    for at, word in enumerate(said):
+        value = (word in _PRAISE) - (word in _BLAME)
+        if value and any(before in _NOT for before in said[max(0, at - 3) : at]):
+            value = -value
+        praise += value > 0
+        blame += value < 0
+    return (praise - blame) / (praise + blame) if praise or blame else 0.0
+
+
+def _meanings(label: str) -> tuple[str, ...]:
+    plain = label.replace("_", " ").replace("-", " ").strip()
+    known = _PROTOTYPES.get({"not spam": "ham"}.get(plain.lower(), plain.lower()))
+    return known or (plain, f"This is about {plain}.")
 
 
 async def key_phrases(embedder: Embedder, sections: Sequence[Section], count: int) -> list[str]:
     """Phrases of one to three words that are frequent and near to the whole text, none inside another."""
     text = " ".join(section.text for section in sections)
     counted = _candidates(text)
+    for phrase in [phrase for phrase in counted if _runs_over(_as_written(phrase, text))]:
+        del counted[phrase]
     if not counted:
         return []
     ordered = sorted(
@@ -181,7 +237,10 @@ async def key_phrases(embedder: Embedder, sections: Sequence[Section], count: in
     parts = _spread_out(sentences(text), _MOST_SENTENCES)
     whole = (await embedder.embed(parts)).mean(axis=0)
     near = (await embedder.embed(phrases)) @ whole
-    score = {phrase: float(near[at]) * (1 + math.log(counted[phrase])) for at, phrase in enumerate(phrases)}
+    score = {
+        phrase: float(near[at]) * (1 + math.log(counted[phrase])) * (1 + 0.25 * phrase.count(" "))
+        for at, phrase in enumerate(phrases)
+    }
     chosen: list[str] = []
     for phrase in sorted(phrases, key=lambda phrase: -score[phrase]):
         bare = set(phrase.split())
@@ -205,6 +264,12 @@ def _candidates(text: str) -> Counter[str]:
                 counted.update(" ".join(run[at : at + size]) for size in (1, 2, 3) for at in range(len(run) - size + 1))
                 run = []
     return counted
+
+
+def _runs_over(phrase: str) -> bool:
+    """Whether a name goes on into another word: `Knowledge Bases connect`."""
+    first, *rest = (word[:1].isupper() for word in phrase.split())
+    return first and rest[:1] == [True] and not rest[-1]
 
 
 def _as_written(phrase: str, text: str) -> str:

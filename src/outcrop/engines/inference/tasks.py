@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from outcrop.engines.inference.reading import Reading, sentences
+from outcrop.engines.inference.reading import Reading, asks, sentences
 
 _SUMMARY = re.compile(
     r"\b(?:summari[sz](?:e|es|ing|ation)|summary|tl;?dr|sum up|condense|abridge|key points|main points|main ideas?|gist"
@@ -19,7 +20,7 @@ _CLASSIFY = re.compile(
     re.IGNORECASE,
 )
 _COUNT = re.compile(
-    r"\b(?P<count>\d{1,3}|one|a single|two|three|four|five|six|seven|eight|nine|ten)\s+(?:\w+\s+)?"
+    r"\b(?P<count>\d{1,3}|one|a single|two|three|four|five|six|seven|eight|nine|ten)\s+(?:\w+\s+){0,2}?"
     r"(?P<unit>sentences?|bullets?|points?|lines?|words?|key ?phrases?|keywords?|key terms?|phrases?|terms?)\b",
     re.IGNORECASE,
 )
@@ -45,6 +46,12 @@ _LEAD = re.compile(r"^.*\b(?:as|into|is|are|either|one of|among|between|in|to|be
 _BRACKETS = re.compile(r"[\[({]([^\[\](){}\n]{1,600})[\])}]")
 _LISTED = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]+(.{1,80})$", re.MULTILINE)
 _SEPARATOR = re.compile(r"\s*(?:,\s*(?:or|and)\s+|[,/|;]|\s+or\s+|\s+and\s+)\s*", re.IGNORECASE)
+_TAGS = re.compile(r"</?[a-zA-Z][\w-]{0,40}>")
+_LABEL_HEADING = re.compile(
+    r"[ \t#*]*(?:categor(?:y|ies)|class(?:es)?|labels?|options|choices|sentiment|topics?|answer|output)[*]*:",
+    re.IGNORECASE,
+)
+_EMPTY_HEADING = re.compile(r"\s*\w[\w ]{0,24}:\s*")
 _NAME = re.compile(r"^[A-Z][\w ]{0,24}:\s+")
 _EITHER = re.compile(
     r"\b(?:is|was|are|does|sounds?|feels?)\b[^.?!\n]{0,120}?\b(\w+(?:, ?\w+){0,8},? or \w+)\s*\?", re.IGNORECASE
@@ -76,34 +83,48 @@ class Phrasing:
 @dataclass(frozen=True, slots=True)
 class Labelling:
     labels: tuple[str, ...]
+    text: str
 
 
 Task = Answering | Summarizing | Phrasing | Labelling
 
 
 def find_task(reading: Reading) -> Task:
-    """The task that the request names; where it asks nothing, the one that the instructions name."""
-    question = " ".join(sentence for sentence in sentences(reading.request) if sentence.endswith("?"))
+    """The task that the request names, else the one that the instructions name: what is sent to be labelled may be a
+    question, what is sent to be summarized is none."""
     task = _named(reading.request, reading.raw)
-    if task is None and not question:
-        task = _named(reading.instructions, f"{reading.instructions}\n{reading.raw}")
-    return task or Answering(question or reading.request)
+    if isinstance(task, _Labels):
+        return Labelling(task.labels, _text_to_label(reading, task.labels))
+    if task is not None:
+        return task
+    question = " ".join(sentence for sentence in sentences(reading.request) if sentence.endswith("?"))
+    task = _named(reading.instructions, reading.instructions)
+    if isinstance(task, _Labels):
+        return Labelling(task.labels, reading.raw)
+    if task is not None and not question:
+        return task
+    return Answering(question or reading.request)
 
 
-def _named(text: str, raw: str) -> Task | None:
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    labels: tuple[str, ...]
+
+
+def _named(text: str, raw: str) -> Summarizing | Phrasing | _Labels | None:
     if _SUMMARY.search(text):
         return _summary(text)
     if _PHRASES.search(text):
         return Phrasing(_count(text)[0] or _PHRASE_COUNT)
     if _CLASSIFY.search(text):
         if len(labels := labels_in(text) or labels_in(raw)) > 1:
-            return Labelling(labels)
+            return _Labels(labels)
         if re.search(r"\bsentiment\b", text, re.IGNORECASE):
-            return Labelling(_SENTIMENTS)
+            return _Labels(_SENTIMENTS)
     elif match := _EITHER.search(text):
         labels = _split(match[1])
         if len(labels) > 1 and {label.lower() for label in labels} & _KNOWN_LABELS:
-            return Labelling(labels)
+            return _Labels(labels)
     return None
 
 
@@ -149,12 +170,22 @@ def _split(listed: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label in labels if label and len(label.split()) <= 5))
 
 
-def text_to_label(reading: Reading, labels: tuple[str, ...]) -> str:
-    """What to classify: the material without the list of labels and without a name such as `Ticket:` in front."""
-    names = [label.lower() for label in labels]
-    for section in reading.material:
-        paragraphs = [part.strip() for part in section.text.split("\n\n")]
-        kept = [part for part in paragraphs if part and not all(name in part.lower() for name in names)]
-        if kept:
-            return _NAME.sub("", " ".join(kept)).strip(" \t\n\"'“”`")
-    return ""
+def _text_to_label(reading: Reading, labels: tuple[str, ...]) -> str:
+    """What to classify: the lines that neither ask for it nor list the labels, else the material; of several examples
+    (`Text: …`) the last."""
+    names = {label.lower() for label in labels}
+    kept = [line for line in reading.raw.splitlines() if line.strip() and not _is_request(line, names)]
+    if not kept and reading.material:
+        kept = reading.material[0].text.splitlines()
+    headings = [(at, match[0]) for at, line in enumerate(kept) if (match := _NAME.match(line))]
+    same = [at for at, name in headings if name == headings[-1][1]]
+    if len(same) > 1:
+        kept = kept[same[-1] :]
+    return _TAGS.sub(" ", _NAME.sub("", " ".join(kept))).strip(" \t\n\"'“”`")
+
+
+def _is_request(line: str, names: Collection[str]) -> bool:
+    bare = line.strip(" \t-*•.\"'`").lower()
+    if bare in names or _LABEL_HEADING.match(line) or _EMPTY_HEADING.fullmatch(line):
+        return True
+    return all(name in bare for name in names) or (bool(_CLASSIFY.search(line)) and asks(line))
