@@ -1,0 +1,1 @@
+"""IAM and STS: who may call, with which keys."""
