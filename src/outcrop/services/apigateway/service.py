@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from outcrop.services.apigateway.authorization import Authorization
-from outcrop.services.apigateway.authorizers import Authorizers
-from outcrop.services.apigateway.deployments import Deployer, Deployments
-from outcrop.services.apigateway.errors import HttpApiHooks
-from outcrop.services.apigateway.functions import Functions
-from outcrop.services.apigateway.http_apis import HttpApis, Tags
-from outcrop.services.apigateway.integrations import Integrations
-from outcrop.services.apigateway.live import LiveApis
-from outcrop.services.apigateway.reporting import Reporting
-from outcrop.services.apigateway.routes import Routes
-from outcrop.services.apigateway.serving import HttpApiServer
-from outcrop.services.apigateway.stages import Stages
-from outcrop.services.apigateway.store import ApiStore
+from outcrop.services.apigateway.http_apis.apis import HttpApis, Tags
+from outcrop.services.apigateway.http_apis.authorization import Authorization
+from outcrop.services.apigateway.http_apis.authorizers import Authorizers
+from outcrop.services.apigateway.http_apis.deployments import Deployer, Deployments
+from outcrop.services.apigateway.http_apis.errors import HttpApiHooks
+from outcrop.services.apigateway.http_apis.functions import Functions
+from outcrop.services.apigateway.http_apis.integrations import Integrations
+from outcrop.services.apigateway.http_apis.live import LiveApis
+from outcrop.services.apigateway.http_apis.reporting import Reporting
+from outcrop.services.apigateway.http_apis.routes import Routes
+from outcrop.services.apigateway.http_apis.serving import HttpApiServer
+from outcrop.services.apigateway.http_apis.stages import Stages
+from outcrop.services.apigateway.http_apis.store import ApiStore
+from outcrop.services.apigateway.http_apis.web import WebServers
 from outcrop.services.apigateway.surface import HttpApiSurface
-from outcrop.services.apigateway.web import WebServers
 from outcrop.services.contract import Deps, Service
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from outcrop.services.apigateway.exchange import Failure, Incoming
-from outcrop.services.apigateway.serving import Arrival, HttpApiServer
+from outcrop.services.apigateway.http_apis.exchange import Failure, Incoming
+from outcrop.services.apigateway.http_apis.serving import Arrival, HttpApiServer
 from outcrop.services.contract import Context
 from outcrop.services.surface import HttpRequest, HttpResponse
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from outcrop.services.apigateway.deployments import Deployer, find_deployment
-from outcrop.services.apigateway.errors import BadRequestException, ConflictException, NotFoundException
-from outcrop.services.apigateway.http_apis import find_api
-from outcrop.services.apigateway.live import LiveApis
-from outcrop.services.apigateway.paging import page
-from outcrop.services.apigateway.store import Api, ApiStore, Stage
+from outcrop.services.apigateway.http_apis.apis import find_api
+from outcrop.services.apigateway.http_apis.deployments import Deployer, find_deployment
+from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
+from outcrop.services.apigateway.http_apis.live import LiveApis
+from outcrop.services.apigateway.http_apis.paging import page
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Stage
 from outcrop.services.contract import Context, Request, Result
 
 KEPT = (

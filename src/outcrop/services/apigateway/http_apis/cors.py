@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.services.apigateway.exchange import Incoming, Reply
+from outcrop.services.apigateway.http_apis.exchange import Incoming, Reply
 
 
 class Cors:

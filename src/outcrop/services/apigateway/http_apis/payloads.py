@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.services.apigateway.exchange import Exchange, Failure, Incoming, Reply
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Failure, Incoming, Reply
 
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/javascript"})
 _HOP_BY_HOP = frozenset(

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from outcrop.services.apigateway.exchange import Exchange, Failure, Incoming, Reply
-from outcrop.services.apigateway.mapping import render_variables
-from outcrop.services.apigateway.payloads import forwarded_headers
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Failure, Incoming, Reply
+from outcrop.services.apigateway.http_apis.mapping import render_variables
+from outcrop.services.apigateway.http_apis.payloads import forwarded_headers
 
 if TYPE_CHECKING:
     import httpx

@@ -8,15 +8,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from outcrop.services.apigateway.errors import BadRequestException, ConflictException, NotFoundException, no_api
-from outcrop.services.apigateway.paging import page
-from outcrop.services.apigateway.routing import BadRouteKey, read_route_key
-from outcrop.services.apigateway.store import Api, ApiStore, Part, new_id
-from outcrop.services.apigateway.targets import function_arn, is_web_url
+from outcrop.services.apigateway.http_apis.errors import (
+    BadRequestException,
+    ConflictException,
+    NotFoundException,
+    no_api,
+)
+from outcrop.services.apigateway.http_apis.paging import page
+from outcrop.services.apigateway.http_apis.routing import BadRouteKey, read_route_key
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.targets import function_arn, is_web_url
 from outcrop.services.contract import Context, Request, Result
 
 if TYPE_CHECKING:
-    from outcrop.services.apigateway.deployments import Deployer
+    from outcrop.services.apigateway.http_apis.deployments import Deployer
 
 SELECTION = "$request.method $request.path"
 KEPT = (

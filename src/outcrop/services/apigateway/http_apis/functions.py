@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-from outcrop.services.apigateway.exchange import Exchange, Failure
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Failure
 from outcrop.services.contract import Deps, Principal, ServiceError
 
 log = logging.getLogger(__name__)

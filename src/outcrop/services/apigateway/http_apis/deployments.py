@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from outcrop.services.apigateway.errors import BadRequestException, NotFoundException
-from outcrop.services.apigateway.http_apis import find_api
-from outcrop.services.apigateway.live import LiveApis
-from outcrop.services.apigateway.paging import page
-from outcrop.services.apigateway.store import Api, ApiStore, Deployment, new_id
+from outcrop.services.apigateway.http_apis.apis import find_api
+from outcrop.services.apigateway.http_apis.errors import BadRequestException, NotFoundException
+from outcrop.services.apigateway.http_apis.live import LiveApis
+from outcrop.services.apigateway.http_apis.paging import page
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Deployment, new_id
 from outcrop.services.contract import Context, Request, Result
 
 AUTOMATIC = "Automatic deployment triggered by changes to the Api configuration"

@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from outcrop.services.apigateway.authorization import Authorization
-from outcrop.services.apigateway.exchange import Exchange, Failure, Incoming, Reply
-from outcrop.services.apigateway.functions import Functions
-from outcrop.services.apigateway.live import LiveApis, LiveRoute, LiveStage
-from outcrop.services.apigateway.mapping import change_reply, change_request, render_variables
-from outcrop.services.apigateway.payloads import event, read_reply
-from outcrop.services.apigateway.reporting import Reporting
-from outcrop.services.apigateway.store import Definition
-from outcrop.services.apigateway.targets import function_arn
-from outcrop.services.apigateway.web import WebServers
+from outcrop.services.apigateway.http_apis.authorization import Authorization
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Failure, Incoming, Reply
+from outcrop.services.apigateway.http_apis.functions import Functions
+from outcrop.services.apigateway.http_apis.live import LiveApis, LiveRoute, LiveStage
+from outcrop.services.apigateway.http_apis.mapping import change_reply, change_request, render_variables
+from outcrop.services.apigateway.http_apis.payloads import event, read_reply
+from outcrop.services.apigateway.http_apis.reporting import Reporting
+from outcrop.services.apigateway.http_apis.store import Definition
+from outcrop.services.apigateway.http_apis.targets import function_arn
+from outcrop.services.apigateway.http_apis.web import WebServers
 
 NOT_FOUND = "Not Found"
 
@@ -59,14 +59,15 @@ class HttpApiServer:
             return self._finish(failure.reply(), failure.hint, "")
         exchange = Exchange(arrival.incoming, stage)
         exchange.incoming.path = unquote(raw_path)
-        try:
-            reply = await self._answer(exchange, raw_path, arrival)
-            hint = ""
-        except Failure as failure:
-            exchange.failure = failure
-            reply, hint = failure.reply(), failure.hint
-        if stage.cors:
-            stage.cors.apply(exchange.incoming, reply)
+        hint = ""
+        if not stage.cors or not (reply := stage.cors.preflight(exchange.incoming)):
+            try:
+                reply = await self._answer(exchange, raw_path, arrival)
+            except Failure as failure:
+                exchange.failure = failure
+                reply, hint = failure.reply(), failure.hint
+            if stage.cors:
+                stage.cors.apply(exchange.incoming, reply)
         self._reporting.note(exchange, reply)
         return self._finish(reply, hint, exchange.request_id)
 
@@ -96,15 +97,12 @@ class HttpApiServer:
 
     async def _answer(self, exchange: Exchange, raw_path: str, arrival: Arrival) -> Reply:
         stage, incoming = exchange.stage, exchange.incoming
-        if stage.cors and (reply := stage.cors.preflight(incoming)):
-            return reply
         found = stage.router.find(incoming.method, [unquote(part) for part in raw_path[1:].split("/")])
         if found is None:
             raise Failure(404, NOT_FOUND, hint=f"No route matches {incoming.method} {incoming.path}")
         exchange.route, exchange.path_parameters = found
-        for bucket in (found[0].bucket or stage.bucket,):
-            if bucket and not bucket.take():
-                raise Failure(429, "Too Many Requests", hint="The throttling limit of the stage or route is reached")
+        if (bucket := found[0].bucket or stage.bucket) and not bucket.take():
+            raise Failure(429, "Too Many Requests", hint="The throttling limit of the stage or route is reached")
         incoming.body = await arrival.read_body()
         await self._authorization.check(exchange)
         return await self._integrate(exchange, found[0])

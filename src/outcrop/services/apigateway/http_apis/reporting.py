@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from outcrop.services.apigateway.exchange import Exchange, Reply
-from outcrop.services.apigateway.live import LiveStage
-from outcrop.services.apigateway.mapping import render_context
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Reply
+from outcrop.services.apigateway.http_apis.live import LiveStage
+from outcrop.services.apigateway.http_apis.mapping import render_context
 from outcrop.services.contract import Context, Deps, Principal, ServiceError
 
 log = logging.getLogger(__name__)
@@ -72,16 +72,18 @@ class Reporting:
                 log.warning("metrics and access logs of HTTP APIs in %s are lost: %s", account, error.message)
 
     async def aclose(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        if task := self._task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         await self.flush()
 
     async def _write_soon(self) -> None:
-        while self._tallies:
-            await asyncio.sleep(self._pause)
-            await self.flush()
-        self._task = None
+        try:
+            while self._tallies:
+                await asyncio.sleep(self._pause)
+                await self.flush()
+        finally:
+            self._task = None
 
 
 def _measures(exchange: Exchange, reply: Reply) -> Iterator[tuple[str, float]]:

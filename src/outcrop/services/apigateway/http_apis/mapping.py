@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from outcrop.services.apigateway.exchange import Exchange, Incoming, Reply
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Incoming, Reply
 
 _KEY = re.compile(r"(?P<action>append|overwrite|remove):(?P<place>header|querystring)\.(?P<name>.+)")
 _RESERVED = re.compile(

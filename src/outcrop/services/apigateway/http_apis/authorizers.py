@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.services.apigateway.authorization import Authorization
-from outcrop.services.apigateway.deployments import Deployer
-from outcrop.services.apigateway.errors import BadRequestException, ConflictException, NotFoundException
-from outcrop.services.apigateway.http_apis import find_api
-from outcrop.services.apigateway.paging import page
-from outcrop.services.apigateway.store import Api, ApiStore, Part, new_id
-from outcrop.services.apigateway.targets import function_arn, is_web_url
+from outcrop.services.apigateway.http_apis.apis import find_api
+from outcrop.services.apigateway.http_apis.authorization import Authorization
+from outcrop.services.apigateway.http_apis.deployments import Deployer
+from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
+from outcrop.services.apigateway.http_apis.paging import page
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.targets import function_arn, is_web_url
 from outcrop.services.contract import Context, Request, Result
 
 KEPT = (

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from outcrop.services.apigateway.errors import BadRequestException
+from outcrop.services.apigateway.http_apis.errors import BadRequestException
 from outcrop.services.contract import Request, Result
 
 DEFAULT = 100

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from outcrop.services.apigateway.cors import Cors
-from outcrop.services.apigateway.mapping import Change, read_request_mapping, read_response_mapping
-from outcrop.services.apigateway.routing import RouteKey, Router, read_route_key
-from outcrop.services.apigateway.store import Api, ApiStore, Definition, Stage
+from outcrop.services.apigateway.http_apis.cors import Cors
+from outcrop.services.apigateway.http_apis.mapping import Change, read_request_mapping, read_response_mapping
+from outcrop.services.apigateway.http_apis.routing import RouteKey, Router, read_route_key
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Definition, Stage
 
 
 class Bucket:

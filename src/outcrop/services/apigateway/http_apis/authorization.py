@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from outcrop.services.apigateway.exchange import Exchange, Failure
-from outcrop.services.apigateway.functions import FunctionFailed, Functions
-from outcrop.services.apigateway.jwt import BadToken, KeySets, Token, read_token
-from outcrop.services.apigateway.mapping import render_variables, resolve
-from outcrop.services.apigateway.payloads import event
-from outcrop.services.apigateway.store import Definition
-from outcrop.services.apigateway.targets import function_arn
+from outcrop.services.apigateway.http_apis.exchange import Exchange, Failure
+from outcrop.services.apigateway.http_apis.functions import FunctionFailed, Functions
+from outcrop.services.apigateway.http_apis.jwt import BadToken, KeySets, Token, read_token
+from outcrop.services.apigateway.http_apis.mapping import render_variables, resolve
+from outcrop.services.apigateway.http_apis.payloads import event
+from outcrop.services.apigateway.http_apis.store import Definition
+from outcrop.services.apigateway.http_apis.targets import function_arn
 
 MAX_CACHED = 10_000
 SECONDS = 10.0

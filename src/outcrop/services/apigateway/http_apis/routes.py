@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.services.apigateway.deployments import Deployer
-from outcrop.services.apigateway.errors import BadRequestException, ConflictException, NotFoundException
-from outcrop.services.apigateway.http_apis import find_api
-from outcrop.services.apigateway.paging import page
-from outcrop.services.apigateway.routing import DEFAULT, BadRouteKey, read_route_key
-from outcrop.services.apigateway.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.apis import find_api
+from outcrop.services.apigateway.http_apis.deployments import Deployer
+from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
+from outcrop.services.apigateway.http_apis.paging import page
+from outcrop.services.apigateway.http_apis.routing import DEFAULT, BadRouteKey, read_route_key
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
 from outcrop.services.contract import Context, Request, Result
 
 KEPT = (
