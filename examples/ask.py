@@ -1,5 +1,6 @@
 """The Lambda function of the walkthrough: a question in, a cited answer out. It runs on AWS unchanged."""
 
+import base64
 import json
 import os
 
@@ -9,8 +10,11 @@ runtime = boto3.client("bedrock-agent-runtime")
 
 
 def handler(event, context):
+    body = event.get("body") or "{}"
+    if event.get("isBase64Encoded"):  # so HTTP APIs hand over what isn't declared as text or JSON
+        body = base64.b64decode(body)
     try:
-        question = json.loads(event.get("body") or "{}")["question"]
+        question = json.loads(body)["question"]
     except (ValueError, KeyError, TypeError):
         return {"statusCode": 400, "body": json.dumps({"error": 'Send JSON such as {"question": "What is RAG?"}'})}
 
@@ -37,5 +41,5 @@ def handler(event, context):
         }
         for citation in answer["citations"]
     ]
-    body = {"answer": answer["output"]["text"], "citations": citations, "sessionId": answer["sessionId"]}
-    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(body)}
+    reply = {"answer": answer["output"]["text"], "citations": citations, "sessionId": answer["sessionId"]}
+    return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(reply)}

@@ -7,6 +7,7 @@ It is the same on AWS, where the endpoint is left out and the role's trust takes
 
 import io
 import json
+import socket
 import sys
 import textwrap
 import time
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -134,13 +136,14 @@ def main(folder, questions):
         Principal="apigateway.amazonaws.com",
         SourceArn=f"arn:aws:execute-api:{region}:{account}:{api['ApiId']}/*/*/ask",
     )
-    url = f"{api['ApiEndpoint']}/ask"
+    url = address(api, gateway.meta.endpoint_url) + "/ask"
     print(f"   POST {url}")
 
     step(7, "Questions over HTTP")
     for question in questions:
         ask(url, question)
-    print(f'\nAsk it yourself:\n   curl -s {url} -d \'{{"question": "{questions[0]}"}}\'')
+    body = json.dumps({"question": questions[0]})
+    print(f"\nWhile this stack runs, ask it yourself:\n   curl -s '{url}' -d '{body}'")
 
 
 def ingest(agent, knowledge_base, source, total):
@@ -175,9 +178,20 @@ def package(path):
     return buffer.getvalue()
 
 
+def address(api, endpoint):
+    """The API's address, or on a machine where names under localhost don't resolve, its form as a path."""
+    try:
+        socket.getaddrinfo(urlsplit(api["ApiEndpoint"]).hostname, None)
+        return api["ApiEndpoint"]
+    except socket.gaierror:
+        return f"{endpoint}/_outcrop/execute-api/{api['ApiId']}/$default"
+
+
 def ask(url, question):
     """Ask over HTTP and print the answer with the document and page of each part."""
-    request = urllib.request.Request(url, json.dumps({"question": question}).encode(), method="POST")
+    request = urllib.request.Request(
+        url, json.dumps({"question": question}).encode(), {"content-type": "application/json"}
+    )
     try:
         began = time.monotonic()
         with urllib.request.urlopen(request, timeout=60) as response:
