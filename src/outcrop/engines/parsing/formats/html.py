@@ -26,6 +26,7 @@ _BLOCKS = frozenset(
 )
 _CONTENT_CHARACTERS = 200
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{2,30})", re.I)
+_MARKER = re.compile(r"-|-?[0-9]+\.")
 _SPACE = re.compile(r"[ \t\n\r\f\xa0]+")
 
 
@@ -147,7 +148,7 @@ class _Collector:
         self._words = []
         squeezed = _squeeze(text)
         if kind == "list":
-            if squeezed and squeezed not in ("-", squeezed.rstrip(".0123456789")):
+            if squeezed and not _MARKER.fullmatch(squeezed):
                 indent = text[: len(text) - len(text.lstrip(" "))][:20]
                 self._item(indent + squeezed)
         elif squeezed:

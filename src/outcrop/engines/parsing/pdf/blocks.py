@@ -24,7 +24,8 @@ _NUMBERED = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}){1,3}\.? +[^\W\d_][^\W\d_]+")
 _TERMINAL = re.compile(r"[.!?:;。！？：；…]['\"”’»)\]」』）]*$")
 _ENDED = re.compile(r"[.!?。！？…]['\"”’»)\]」』）]*$")
 _LETTERS = re.compile(r"[^\W\d_]")
-_HEADING_CHARACTERS = 160
+_HEADING_CHARACTERS = 300
+_HEADING_LINE = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ class Composer:
     def _is_heading(self, row: Row, text: str, following: Row | None) -> bool:
         style = self._style
         letters = len(_LETTERS.findall(text))
-        if len(text) > _HEADING_CHARACTERS or letters < 2 or letters < 0.4 * len(text.replace(" ", "")):
+        if len(text) > _HEADING_LINE or letters < 2 or letters < 0.4 * len(text.replace(" ", "")):
             return False
         if row.tabular and not row.bulleted:
             return False

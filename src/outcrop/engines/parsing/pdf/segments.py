@@ -174,8 +174,8 @@ def _words(textpage: Any, count: int, left: float, bottom: float) -> list[_Word]
     return words
 
 
-def _turn(angle: float) -> int | None:
-    quarters = angle / (math.pi / 2)
+def _turn(clockwise: float) -> int | None:
+    quarters = -clockwise / (math.pi / 2)
     nearest = round(quarters)
     return nearest % 4 if abs(quarters - nearest) < 0.15 else None
 
