@@ -4,7 +4,9 @@ import time
 
 import pytest
 
+from outcrop.services.contract import Principal
 from outcrop.services.iam import errors
+from outcrop.services.iam.trust import trusts
 
 
 @pytest.fixture
@@ -132,6 +134,18 @@ async def test_trust_names_users(strict, role, ann, principal, allowed):
     else:
         with pytest.raises(errors.AccessDenied):
             await as_ann.sts("assume_role", RoleArn=arn, RoleSessionName="s1")
+
+
+@pytest.mark.parametrize("kind", ["anonymous", "assumed-role"])
+def test_trust_and_callers_without_an_arn(kind):
+    nobody = Principal("", "", kind=kind)
+    for named, expected in (
+        ("*", True),
+        ({"AWS": "000000000000"}, False),
+        ({"Service": "lambda.amazonaws.com"}, False),
+    ):
+        statement = {"Effect": "Allow", "Principal": named, "Action": "sts:AssumeRole"}
+        assert trusts(json.dumps({"Statement": statement}), nobody, None) is expected
 
 
 async def test_trust_names_roles(strict, role):

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 from outcrop.services.iam.store import Policy, PolicyVersion
@@ -29,7 +29,7 @@ class Managed:
 @functools.cache
 def managed_policies() -> Mapping[str, Managed]:
     """By ARN, in order of their names."""
-    table = json.loads(files(__package__).joinpath("managed_policies.json").read_text(encoding="utf-8"))
+    table = json.loads(Path(__file__).with_name("managed_policies.json").read_text(encoding="utf-8"))
     found = [_managed(full_name, entry) for full_name, entry in table.items()]
     found.sort(key=lambda managed: managed.policy.name)
     return MappingProxyType({managed.policy.arn: managed for managed in found})

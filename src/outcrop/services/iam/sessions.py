@@ -41,7 +41,7 @@ class Sessions:
         if role is None:
             ctx.notes["reason"] = "there is no such role"
             raise _not_authorized(ctx, arn)
-        if not trusts(role.trust, ctx.principal, ctx.account, request.get("ExternalId")):
+        if not trusts(role.trust, ctx.principal, request.get("ExternalId")):
             if self._strict:
                 raise _not_authorized(ctx, arn)
             ctx.notes["trust-policy"] = f"on AWS {role.name}'s trust policy would refuse {ctx.principal.arn}"

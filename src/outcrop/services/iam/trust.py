@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from outcrop.services.contract import Principal
-from outcrop.services.iam.documents import Statement, values
+from outcrop.services.iam.documents import Statement, statements, values
 
 
-def trusts(document: str, principal: Principal, account: str, external_id: str | None) -> bool:
+def trusts(document: str, principal: Principal, external_id: str | None) -> bool:
     """An allowing statement matches and no denying one does. Of the conditions, those on `sts:ExternalId` are
     checked; the others count as met, because nothing here knows their keys."""
-    found = json.loads(document)["Statement"]
     matching = [
         statement["Effect"]
-        for statement in (found if isinstance(found, list) else [found])
+        for statement in statements(document)
         if _allows_action(statement)
-        and _names(statement, principal, account)
+        and _names(statement, principal)
         and _external_id_matches(statement.get("Condition", {}), external_id)
     ]
     return "Allow" in matching and "Deny" not in matching
@@ -30,16 +28,16 @@ def _allows_action(statement: Statement) -> bool:
     return any(fnmatch.fnmatchcase("sts:assumerole", pattern) for pattern in patterns)
 
 
-def _names(statement: Statement, principal: Principal, account: str) -> bool:
+def _names(statement: Statement, principal: Principal) -> bool:
     named = statement.get("Principal", {})
     if named == "*":
         return True
     if principal.kind == "service":
-        return principal.arn in values(named, "Service")
-    caller_account = principal.arn.split(":")[4]
+        return not {principal.arn, principal.user_id}.isdisjoint(values(named, "Service"))
+    caller_account = "".join(principal.arn.split(":")[4:5])
     accepted = {"*", principal.arn, principal.user_id, caller_account, f"arn:aws:iam::{caller_account}:root"}
     if principal.kind == "assumed-role":
-        role = principal.arn.split("/")[1]
+        role = "".join(principal.arn.split("/")[1:2])
         accepted.add(principal.user_id.split(":")[0])
         return any(each in accepted or _is_role(each, caller_account, role) for each in values(named, "AWS"))
     return any(each in accepted for each in values(named, "AWS"))
