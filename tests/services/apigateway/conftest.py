@@ -175,7 +175,7 @@ def make_stack(tmp_path, databases) -> Callable[..., Stack]:
             blobs=lambda name: Blobs(tmp_path / name),
             jobs=Jobs(databases("jobs")),
             models=None,  # nothing here asks for a model
-            context=stack.context,
+            context=lambda account, region, caller: stack.context(account, region, caller),
             lookup=lambda key: None,
             endpoint=lambda: "http://127.0.0.1:4566",
         )
