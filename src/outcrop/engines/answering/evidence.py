@@ -18,6 +18,13 @@ _AMOUNT = re.compile(
     r"|[0-9]{1,3}(?:,[0-9]{3})+",
     re.IGNORECASE,
 )
+_MONEY = re.compile(
+    r"[$€£¥]|\b(?:usd|eur|gbp|dollars?|euros?|cents?|free|million|billion|no charge)\b|[0-9],[0-9]{3}", re.IGNORECASE
+)
+_ABOUT_MONEY = re.compile(
+    r"\b(?:prices?|costs?|fees?|salary|salaries|rents?|paid|pay|expensive|tuition|budget|revenue|income|earns?)\b",
+    re.IGNORECASE,
+)
 _DATE = re.compile(
     r"\b(?:1[5-9]|20)[0-9]{2}\b|\b(?:january|february|march|april|may|june|july|august|september|october|november"
     r"|december)\s+[0-9]{1,2}\b|\b[0-9]{1,2}(?:st|nd|rd|th)\s+century\b|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
@@ -55,6 +62,10 @@ _COPULA = re.compile(
 _CITATION = re.compile(
     r"\bet al\b|https?://|doi\.org|\(n\.d\.\)|\bpp?\. [0-9]|\bISBN\b|^see (?:also|section|chapter)\b", re.I
 )
+_REFERENCE = re.compile(
+    r"(?:,|&) [A-Z]\. (?:[A-Z]\. )?\((?:19|20)[0-9]{2}|\bRetrieved\b.{0,40}\bfrom https?:|\(n\.d\.\)\. "
+)
+_SUCH_AS = re.compile(r"\b(?:such as|including|for example|namely|e\.g\.|like)(?!\w)", re.IGNORECASE)
 _CONTENTS = re.compile(r"(?:\. ?){5,}|…\s*[0-9, ]*$")
 _CONTENTS_ROW = re.compile(r"^[0-9]{1,2}(?:\.[0-9]{1,2})*\.? \|.*(?:\.|\| [0-9]{1,4})$")
 _REMARK = re.compile(
@@ -93,11 +104,13 @@ def fit(question: Question, unit: Unit, found: Sequence[str]) -> float:
         case "reason":
             return 0.7 if _REASON.search(text) else 0.0
         case "method":
+            if "\n" in text and unit.kind != "code":
+                return 0.9
             return 0.5 if unit.kind in ("code", "item") else 0.4 if _METHOD.search(text) else 0.0
         case "difference":
             return 0.6 if _CONTRAST.search(text) or len(found) > 1 else 0.0
         case "list":
-            return 0.5 if unit.introduces or unit.kind == "item" or text.count(",") > 1 else 0.0
+            return _lists(question, unit)
         case "fact":
             return _defines(question, unit)
 
@@ -115,7 +128,8 @@ def lacks_form(question: Question, texts: Sequence[str]) -> bool:
         case "date":
             return not any(_DATE.search(text) for text in texts)
         case "amount":
-            return not any(_NUMBER.search(text) for text in texts)
+            sought = _MONEY if _ABOUT_MONEY.search(question.text) else _NUMBER
+            return not any(sought.search(text) for text in texts)
     return False
 
 
@@ -131,7 +145,9 @@ def blemish(unit: Unit) -> float:
     marks = 0.0
     if text.endswith(("?", "？")):
         marks += 0.25
-    if _CITATION.search(text):
+    if _REFERENCE.search(text):
+        marks += 0.5
+    elif _CITATION.search(text):
         marks += 0.15
     if _REMARK.search(text):
         marks += 0.1
@@ -188,6 +204,19 @@ def _after_plural(text: str, end: int) -> int:
     while end < len(text) and text[end] in ")]\"'”’»(s":
         end += 1
     return end
+
+
+def _lists(question: Question, unit: Unit) -> float:
+    """Whether a unit names what is sought, best of all as a list of several."""
+    commas = unit.text.count(",")
+    several = (
+        0.4 if unit.introduces or unit.kind == "item" or commas > 2 or (commas and _SUCH_AS.search(unit.text)) else 0.0
+    )
+    if not question.sought:
+        return several
+    if question.sought.search(unit.text):
+        return several + 0.4
+    return several + 0.2 if question.sought.search(unit.heading) else several / 2
 
 
 def _term(word: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Answer, Part, Passage
 from outcrop.engines.answering.questions import Question
 from outcrop.engines.answering.scoring import Candidate, Reading, read, relevance, score
-from outcrop.engines.answering.units import DANGLING, Unit, squeeze, units_of
+from outcrop.engines.answering.units import DANGLING, NUMBERED, Unit, squeeze, units_of
 from outcrop.engines.indexing.terms import terms
 
 if TYPE_CHECKING:
@@ -26,11 +27,16 @@ LONGEST_ANSWER = 900
 """Characters, unless one list or listing alone is longer."""
 LONGEST_LIST = 1600
 MOST_SENTENCES = {"count": 2, "amount": 2, "date": 2, "person": 2, "place": 2, "definition": 4}
+_SHORT = ("count", "amount", "date", "person", "place")
+_CLEAR = (*_SHORT, "definition", "method")
 _SENTENCES = 5
+_TO_THIS_END = re.compile(
+    r"(?:to|with|for|in|because of|by doing) (?:\w+ )?this\b(?! (?:lesson|course|chapter|section))", re.IGNORECASE
+)
 _LONGEST_QUESTION = 2000
 
-_CLOSE = 0.86
-"""A further sentence must be this fraction as good as the best one."""
+_CLOSE, _CLOSE_TO_CLEAR = 0.86, 0.92
+"""A further sentence must be this fraction as good as the best one; more where that one has the form asked for."""
 _SAME = 0.86
 """Cosine above which two sentences say the same."""
 
@@ -104,11 +110,11 @@ def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence
     taken: set[tuple[int, int]] = set()
     size = count = 0
     for candidate in candidates:
-        if candidate is not best and not _worth_adding(candidate, best, kept):
+        if candidate is not best and not _worth_adding(question, candidate, best, kept):
             continue
         if (candidate.unit.passage, candidate.unit.position) in taken:
             continue
-        group = _with_neighbours(candidate.unit, by_passage[candidate.unit.passage])
+        group = _with_neighbours(candidate.unit, by_passage[candidate.unit.passage], question.kind in _SHORT)
         fresh = [unit for unit in group if (unit.passage, unit.position) not in taken]
         length = sum(len(unit.text) + 1 for unit in fresh)
         sentences = sum(unit.kind == "sentence" for unit in fresh) or 1
@@ -123,8 +129,11 @@ def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence
     return _in_order(chosen)
 
 
-def _worth_adding(candidate: Candidate, best: Candidate, kept: Sequence[Candidate]) -> bool:
-    if candidate.score < _CLOSE * best.score or candidate.cosine < 0.7 * best.cosine:
+def _worth_adding(question: Question, candidate: Candidate, best: Candidate, kept: Sequence[Candidate]) -> bool:
+    close = _CLOSE_TO_CLEAR if best.fit >= 0.5 and question.kind in _CLEAR else _CLOSE
+    if candidate.score < close * best.score or candidate.cosine < 0.7 * best.cosine:
+        return False
+    if candidate.coverage < 0.6 * best.coverage:
         return False
     own = set(terms(candidate.unit.text))
     for other in kept:
@@ -134,13 +143,14 @@ def _worth_adding(candidate: Candidate, best: Candidate, kept: Sequence[Candidat
     return True
 
 
-def _with_neighbours(unit: Unit, line: Sequence[Unit]) -> list[Unit]:
-    """The unit with what it can't be understood without: the sentence before `It …`, the list after `as follows:`."""
+def _with_neighbours(unit: Unit, line: Sequence[Unit], short: bool) -> list[Unit]:
+    """The unit with what it can't be understood without: the sentence before `It …`, the list after `as follows:`;
+    for a short answer not the sentence before `To this end, …`."""
     first = last = unit.position
     following = line[last + 1] if last + 1 < len(line) else unit
     if unit.kind == "item" and not (unit.ends and len(unit.text.split()) > 7) and following.kind != "code":
         first, last = _whole_list(unit, line)
-    while first > 0 and _hangs(line[first], line[first - 1]) and unit.position - first < 3:
+    while first > 0 and _hangs(line[first], line[first - 1], short) and unit.position - first < 3:
         first -= 1
     while last + 1 < len(line) and _goes_on(line[last], line[last + 1]):
         last += 1
@@ -155,7 +165,7 @@ def _with_neighbours(unit: Unit, line: Sequence[Unit]) -> list[Unit]:
     return group
 
 
-def _hangs(unit: Unit, before: Unit) -> bool:
+def _hangs(unit: Unit, before: Unit, short: bool) -> bool:
     """Whether a unit needs the one before it."""
     if before.kind == "heading" or unit.kind == "row":
         return False
@@ -165,6 +175,8 @@ def _hangs(unit: Unit, before: Unit) -> bool:
         return before.introduces
     if before.kind in ("row", "item"):
         return False
+    if not short and _TO_THIS_END.match(unit.text):
+        return True
     return bool(DANGLING.match(unit.text)) or (unit.text[:1].islower() and not before.ends)
 
 
@@ -226,16 +238,18 @@ def _assemble(groups: Sequence[Sequence[Unit]], passages: Sequence[Passage]) -> 
     text = ""
     parts: list[Part] = []
     for group in groups:
+        alone = sum(unit.kind == "item" for unit in group) == 1
         opening = True
         before: Unit | None = None
         for unit in group:
             holders = _holders(unit, squeezed)
+            number = NUMBERED.match(unit.text) if alone and unit.kind == "item" else None
             gap = "" if not text else "\n" if opening or _own_line(unit) or (before and _own_line(before)) else " "
             if parts and not opening and parts[-1].passages == holders:
                 start = parts.pop().start
             else:
                 start = len(text) + len(gap)
-            text += gap + unit.text
+            text += gap + (unit.text[number.end() :] if number else unit.text)
             parts.append(Part(start, len(text), holders))
             opening, before = False, unit
     return Answer(text, tuple(parts))

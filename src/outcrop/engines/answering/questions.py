@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Literal
 
 from outcrop.engines.indexing.stemming import stem
@@ -40,7 +41,8 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("place", r"^(?:from\s+)?where\b|\b(?:in )?(?:what|which) (?:city|country|place|region)\b"),
     ("method", r"\bhow (?:do|can|could|should|would|to|does one|must)\b|\bsteps?\b.*\bto\b|^(?:show|teach) me how\b"),
     ("mechanism", r"^how (?:is|are|was|were|does|did)\b|\bwhat (?:happens|does)\b.*\b(?:when|if|at|do)\b"),
-    ("list", r"^(?:which|list|name|enumerate)\b|\bwhat (?:are|were)\b(?! (?:an?|the difference))"),
+    ("list", r"^(?:(?:for|in|on|by|with|to|from|at|of|under)\s+(?:which|what)|which|list|name|enumerate)\b"),
+    ("list", r"\bwhat (?:are|were)\b(?! (?:an?|the difference))"),
     ("list", r"\bwhat (?:kinds?|types?|sorts?) of\b|\bgive (?:me )?(?:examples|a list)\b"),
     (
         "definition",
@@ -61,6 +63,11 @@ _DEFINED = tuple(
 )
 _OF = re.compile(
     r"^(?:so\s+|and\s+)?(?:what|who|which)(?:'s|’s|\s+(?:is|are|was|were))\s+(?:the\s+)?(?P<head>.{2,40}?)\s+of\s",
+    re.IGNORECASE,
+)
+_SOUGHT = re.compile(
+    r"(?:^|\s)(?:which|what|what\s+(?:are|were)\s+the|list|name)\s+(?:(?:the|all|kinds?|types?|sorts?|other|different|main|of)\s+)*"
+    r"(?P<noun>[^\W\d_]{3,}(?:\s+[^\W\d_]{3,}(?=\s+(?:is|are|was|were|do|does|did|can|has|have)\b))?)",
     re.IGNORECASE,
 )
 _ABSTRACT = frozenset(
@@ -156,6 +163,20 @@ class Question:
         return []
 
     @cached_property
+    def sought(self) -> re.Pattern[str] | None:
+        """Of `Which datasets are used?` the noun, to be found in singular or plural; None if no noun follows."""
+        match = _SOUGHT.search(self.text)
+        if not match:
+            return None
+        noun = match["noun"].split()[-1].lower()
+        return re.compile(rf"\b{re.escape(noun.removesuffix('s'))}(?:s|es)?\b", re.IGNORECASE)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Neighbouring terms, such as `fair value`."""
+        return pairs(self.text)
+
+    @cached_property
     def topic(self) -> str:
         """Of a question in Chinese or Japanese what it is about, as written: `トークン` of `トークンとは何ですか？`."""
         match = _CJK_TOPIC.match(self.text.strip()) or _CJK_ASKED.match(self.text.strip())
@@ -168,6 +189,12 @@ class Question:
         match = _OF.search(self.text.strip())
         found = query_terms(match["head"]) if match else []
         return [] if any(term in _ABSTRACT for term in found) else found
+
+
+def pairs(text: str) -> frozenset[tuple[str, str]]:
+    """Neighbouring terms of a text; stop words part them."""
+    spoken = [term if term in telling else "" for telling in [set(query_terms(text, 512))] for term in terms(text)]
+    return frozenset(pair for pair in pairwise(spoken) if all(pair))
 
 
 def language(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Passage
 from outcrop.engines.answering.evidence import blemish, fit, form_matters, lacks_form
-from outcrop.engines.answering.questions import Question
+from outcrop.engines.answering.questions import Question, pairs
 from outcrop.engines.answering.units import Unit
 from outcrop.engines.indexing.terms import terms
 
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 # Chosen on quality/questions.json; docs/decisions/0004-retrieval.md says what they reach.
 _MEANING, _WORDS, _PASSAGE, _FORM, _NEEDED_FORM, _BLEMISH, _FOREIGN = 0.62, 0.28, 0.10, 0.16, 0.30, 0.35, 0.3
-_FROM_HEADING, _FROM_NEIGHBOUR, _FROM_SECTION = 0.6, 0.4, 0.5
-_ALONE = 0.7
+_CJK_MEANING, _CJK_WORDS = 0.15, 0.75
+"""The built-in embedder knows no Chinese, Japanese or Korean: every text is near every other."""
+_HEAD, _PAIRS = 0.12, 0.08
+_FROM_HEADING, _FROM_NEIGHBOUR, _FROM_SECTION = 0.6, 0.4, 0.6
+_ALONE = 0.5
 """Of a sentence's meaning without its heading, in the mean with its meaning under it."""
 _LEAST_COSINE = 0.25
 
@@ -97,6 +100,8 @@ def score(
     weights = _term_weights(question.terms, readings)
     sections = [frozenset(terms(passage.section)) for passage in passages]
     form = _NEEDED_FORM if form_matters(question) else _FORM
+    by_meaning, by_words = (_CJK_MEANING, _CJK_WORDS) if question.language == "cjk" else (_MEANING, _WORDS)
+    head = frozenset(question.head)
     in_latin = not _CJK.search(question.text)
     candidates = []
     for number, reading in enumerate(readings):
@@ -109,10 +114,12 @@ def score(
         cosine = max(0.0, _ALONE * float(row @ vector) + (1 - _ALONE) * float(meaning[reading.in_context] @ vector))
         suits = fit(question, reading.said, [term for term in weights if term in reading.own])
         value = (
-            _MEANING * cosine
-            + _WORDS * coverage
+            by_meaning * cosine
+            + by_words * coverage
             + _PASSAGE * min(1.0, max(0.0, passages[unit.passage].score))
             + form * suits
+            + _PAIRS * len(question.pairs & pairs(reading.said.text)) / (len(question.pairs) or 1)
+            + _HEAD * bool(head and head <= reading.own)
             - _BLEMISH * blemish(unit)
             - _FOREIGN * (bool(_CJK.search(unit.text)) == in_latin)
         )
@@ -140,8 +147,7 @@ def relevance(question: Question, candidates: Sequence[Candidate]) -> float:
     if best.cosine < _LEAST_COSINE:
         return 0.0
     if question.language == "cjk":
-        # The built-in embedder knows no Chinese, Japanese or Korean: every text is near every other.
-        value = 0.15 * best.cosine + 0.85 * best.coverage - 0.23
+        value = _CJK_MEANING * best.cosine + (1 - _CJK_MEANING) * best.coverage - 0.23
     else:
         value = 0.6 * best.cosine + 0.4 * best.coverage - 0.23
     said = best.own | set(terms(best.unit.heading))
@@ -151,7 +157,10 @@ def relevance(question: Question, candidates: Sequence[Candidate]) -> float:
         value -= 0.25
     if question.kind == "definition" and not any(set(subject) <= said for subject in question.subjects):
         value -= 0.06
-    if lacks_form(question, [f"{one.unit.heading} {one.unit.text}" for one in candidates[:5]]):
+    if question.kind == "definition" and not best.fit and best.cosine < 0.5:
+        value -= 0.15
+    near = [one for one in candidates[:5] if one.coverage >= 0.7 * best.coverage and one.cosine >= 0.7 * best.cosine]
+    if lacks_form(question, [f"{one.unit.heading} {one.unit.text}" for one in near]):
         value -= 0.15
     return min(1.0, max(0.0, value))
 

@@ -19,7 +19,7 @@ _LONGEST_HEADING = 90
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffe\uffff\0]")
 _BULLET = re.compile(r"[•◦▪▫‣·●○■□➢➤✓✔❒❑❖◆◇★☆▶►\uf0a7\uf0b7\uf0d8](?:\s+|(?=\w))|[-–—*+]\s+")
-_NUMBERED = re.compile(r"(?:\(?(?:[0-9]{1,2}|[a-z]|[ivx]{1,4})[.)]|[0-9]{1,2}\))\s+(?=\S)")
+NUMBERED = re.compile(r"(?:\(?(?:[0-9]{1,2}|[a-z]|[ivx]{1,4})[.)]|[0-9]{1,2}\))\s+(?=\S)")
 _MARKUP = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^#{1,6}\s+")
 _BROKEN_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]{2,})-\s*\n\s*([^\W\d_]{2,})")
 _RULE = re.compile(r"[\s|:+\-=_*~.]+")
@@ -187,7 +187,7 @@ def _kind(line: str, alone: bool) -> Kind:
         return "item"
     if alone and _is_heading(stripped):
         return "heading"
-    return "item" if _NUMBERED.match(start) else "sentence"
+    return "item" if NUMBERED.match(start) else "sentence"
 
 
 def _shown(kind: Kind, raw: str) -> Iterator[tuple[Kind, str]]:
