@@ -45,6 +45,8 @@ class Environment:
         self.expires_at = float("inf")
         self.retired = False
         """To be closed instead of kept for more work."""
+        self.served = False
+        """Whether it has ended an invocation."""
         self.idle_since = 0.0
         self._owner = owner
         self._home = home
@@ -189,6 +191,7 @@ class Environment:
             self.close()
         elif self.state == "busy":
             self.state = "finishing"
+            self.served = True
             if self._waiting is not None:
                 self._become_idle()
         return outcome

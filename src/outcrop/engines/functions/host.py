@@ -50,7 +50,8 @@ class FunctionHost:
         self._all: dict[str, Environment] = {}
         self._idle: dict[str, list[Environment]] = {}
         self._queues: dict[str, deque[_Waiting]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._starts: set[asyncio.Task[None]] = set()
+        self._ends: set[asyncio.Task[None]] = set()
         self._starting: Counter[str] = Counter()
         self._want_room: list[asyncio.Future[None]] = []
         self._slots: asyncio.Semaphore | None = None
@@ -92,15 +93,14 @@ class FunctionHost:
         self._closing = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for task in self._tasks:
+        for task in self._starts:
             task.cancel()
         for waiting in [waiting for queue in self._queues.values() for waiting in queue]:
             if not waiting.future.done():
                 waiting.future.set_exception(Busy("the function host is closing"))
-        environments = list(self._all.values())
-        for environment in environments:
+        for environment in list(self._all.values()):
             environment.close()
-        await asyncio.gather(*self._tasks, *(e.wait_closed() for e in environments), return_exceptions=True)
+        await asyncio.gather(*self._starts, *self._ends, return_exceptions=True)
         await asyncio.to_thread(shutil.rmtree, self._directory, True)
 
     # idle environments
@@ -109,13 +109,20 @@ class FunctionHost:
         idle = self._idle.get(key, [])
         while idle:
             environment = idle.pop()
-            if environment.expires_at > time.time() + environment.info.spec.timeout_s:
+            if not self._expires(environment):
                 return environment
             environment.close()
         return None
 
+    def _expires(self, environment: Environment) -> bool:
+        """Whether its variables may expire in the middle of an invocation."""
+        return environment.expires_at < time.time() + environment.info.spec.timeout_s
+
     def _became_idle(self, environment: Environment) -> None:
         key = environment.info.spec.key
+        if environment.served and (environment.retired or self._expires(environment)):
+            environment.close()
+            return
         for waiting in self._queues.get(key, ()):
             if not waiting.future.done():
                 waiting.future.set_result(environment)
@@ -135,9 +142,8 @@ class FunctionHost:
             self._idle.get(key, []).remove(environment)
         if not self._idle.get(key):
             self._idle.pop(key, None)
-        if not self._closing:
-            self._tell_room()
-            self._in_background(environment.wait_closed())
+        self._tell_room()
+        _in_background(environment.wait_closed(), self._ends)
 
     def _sweep(self) -> None:
         self._sweeper = None
@@ -165,7 +171,7 @@ class FunctionHost:
                 environment = Environment(info, self._owner, home, self._became_idle, self._was_closed)
                 self._all[info.id] = environment
                 self._starting[spec.key] += 1
-                self._in_background(self._start(environment))
+                _in_background(self._start(environment), self._starts)
             return await waiting.future
         except asyncio.CancelledError:
             if waiting.future.done() and not waiting.future.cancelled():
@@ -268,11 +274,6 @@ class FunctionHost:
             self._cleaning = asyncio.ensure_future(asyncio.to_thread(shutil.rmtree, self._directory, True))
         await asyncio.shield(self._cleaning)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
 
 class _Waiting:
     """A call that has no environment yet."""
@@ -282,6 +283,12 @@ class _Waiting:
     def __init__(self, invocation: Invocation, future: asyncio.Future[Environment | Outcome]) -> None:
         self.invocation = invocation
         self.future = future
+
+
+def _in_background(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _room() -> int:

@@ -39,8 +39,7 @@ class LineSplitter:
             if at:
                 lines += _text(data[:at], now, whole=True)
             stamp = int.from_bytes(data[at + 8 : at + HEADER], "big") // 1000
-            for start in range(at + HEADER, end, MAX_LINE):
-                lines.append((stamp, data[start : min(end, start + MAX_LINE)].decode("utf-8", "replace")))
+            lines += ((stamp, text) for text in _cut(data[at + HEADER : end]))
             data = data[end:]
         frame = data.find(MAGIC)
         cut = data.rfind(b"\n", 0, frame if frame >= 0 else None) + 1
@@ -60,9 +59,18 @@ class LineSplitter:
 
 
 def _text(data: bytes, now: int, *, whole: bool = False) -> list[Line]:
+    """Lines with their ends; `whole`: what stands behind the last end, too."""
+    if len(data) > MAX_LINE:
+        *ended, rest = data.split(b"\n")
+        pieces = [*(line + b"\n" for line in ended), rest]
+        return [(now, text) for line in pieces for text in _cut(line)]
     lines = data.decode("utf-8", "replace").split("\n")
     last = lines.pop()
-    entries = [(now, line + "\n") if len(line) <= MAX_LINE else (now, line[:MAX_LINE]) for line in lines]
+    entries = [(now, line + "\n") for line in lines]
     if last and whole:
-        entries.append((now, last[:MAX_LINE]))
+        entries.append((now, last))
     return entries
+
+
+def _cut(line: bytes) -> list[str]:
+    return [line[start : start + MAX_LINE].decode("utf-8", "replace") for start in range(0, len(line), MAX_LINE)]

@@ -48,6 +48,7 @@ class Invocations:
         ran = await self._runner.run(
             function, version, name, payload, ctx.request_id, client_context=client_context, trace_id=_trace()
         )
+        ctx.headers["Content-Type"] = "application/json"
         answer: dict[str, Any] = {
             "StatusCode": 200,
             "ExecutedVersion": version.version,

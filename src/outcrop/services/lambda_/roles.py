@@ -46,7 +46,7 @@ class Roles:
 
     async def keys(self, ctx: Context, version: Version) -> Keys:
         """Keys that are good for some minutes at least. `ctx` is Lambda's own."""
-        role, session = str(version.settings["Role"]), version.name.name
+        role, session = str(version.settings["Role"]), f"{version.name.name:_<2}"  # sessions have two characters at least
         keys = self._keys.get((role, session))
         if keys is None or keys.expires_at < time.time() + RENEW_SECONDS:
             try:
