@@ -8,12 +8,13 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from outcrop import __version__
 from outcrop.jobs import Jobs
@@ -149,18 +150,33 @@ def hold_directory(data: Path) -> Iterator[None]:
     """Hold `data` for this process alone. Raises AlreadyRunning."""
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(lock):
             state = read_state(data)
             where = f" (process {state['pid']}, {state['url']})" if state else ""
             raise AlreadyRunning(
                 f"another Outcrop already uses {data}{where}. Stop it with `outcrop down`, or choose another --data."
-            ) from None
+            )
         try:
             yield
         finally:
             (data / "server.json").unlink(missing_ok=True)
+
+
+def is_held(data: Path) -> bool:
+    """Whether a process holds `data` now."""
+    try:
+        with (data / "lock").open("r+") as lock:
+            return not _locked(lock)
+    except OSError:
+        return False
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def read_state(data: Path) -> dict[str, object] | None:
@@ -197,6 +213,10 @@ async def serve(settings: Settings, started: float) -> None:
             h11_max_incomplete_event_size=64 << 10,
         )
         server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # type: ignore[assignment]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn's own handlers would end the process before we close
+            loop.add_signal_handler(number, server.handle_exit, number, None)
         background = asyncio.create_task(_after_start(server, stack, started))
         try:
             await server.serve(sockets=[listener])

@@ -110,18 +110,9 @@ def _run_loop(main: object) -> None:
 
 
 def _running(settings: Settings) -> dict[str, object] | None:
-    from outcrop.app import read_state
+    from outcrop.app import is_held, read_state
 
-    state = read_state(settings.data)
-    if state is None:
-        return None
-    try:
-        os.kill(int(str(state["pid"])), 0)
-    except (ProcessLookupError, ValueError, KeyError):
-        return None
-    except PermissionError:
-        pass
-    return state
+    return read_state(settings.data) if is_held(settings.data) else None
 
 
 def _status(settings: Settings, options: argparse.Namespace) -> int:
@@ -157,9 +148,7 @@ def _down(settings: Settings, options: argparse.Namespace) -> int:
     os.kill(pid, signal.SIGTERM)
     for _ in range(200):
         time.sleep(0.05)
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not _running(settings):
             print(f"Stopped process {pid}.")
             return 0
     print(f"Process {pid} has not ended after 10 s; kill it with: kill -9 {pid}", file=sys.stderr)

@@ -57,15 +57,22 @@ def test_an_unreadable_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_acknowledged_puts_survive_kill_9(tmp_path: Path):
     stack = StackProcess(tmp_path / "data").start()
+    try:
+        _put_and_kill(stack)
+    finally:
+        stack.kill()
+
+
+def _put_and_kill(stack: StackProcess) -> None:
     s3 = stack.client("s3", config=_no_retries())
-    s3.create_bucket(Bucket="b")
+    s3.create_bucket(Bucket="bucket")
     acknowledged: list[str] = []
 
     def put() -> None:
         for number in range(100_000):
             body = f"{number}".encode() * (1 if number % 3 else 40_000)
             try:
-                s3.put_object(Bucket="b", Key=f"k{number}", Body=body)
+                s3.put_object(Bucket="bucket", Key=f"k{number}", Body=body)
             except Exception:
                 return
             acknowledged.append(f"k{number}")
@@ -76,11 +83,11 @@ def test_acknowledged_puts_survive_kill_9(tmp_path: Path):
         time.sleep(0.01)
     stack.kill()
     writer.join()
-    with StackProcess(tmp_path / "data") as again:
+    with StackProcess(stack.data) as again:
         s3 = again.client("s3")
         for key in acknowledged:
             number = int(key[1:])
-            body = s3.get_object(Bucket="b", Key=key)["Body"].read()
+            body = s3.get_object(Bucket="bucket", Key=key)["Body"].read()
             assert body == f"{number}".encode() * (1 if number % 3 else 40_000)
 
 

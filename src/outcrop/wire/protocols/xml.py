@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
@@ -135,7 +135,14 @@ def _read_scalar(member: Member, text: str) -> Any:
 
 def escape(text: str) -> str:
     """Text and attributes. Characters that XML can't carry become references, as S3 writes them."""
-    return _SPECIAL.sub(lambda match: _NAMED.get(match[0]) or f"&#x{ord(match[0]):X};", text)
+    return _SPECIAL.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in _NAMED:
+        return _NAMED[character]
+    return f"&#x{ord(character):X};" if character in "\r\x7f\x85\u2028" else "\ufffd"
 
 
 class Writer:
@@ -170,7 +177,7 @@ class Writer:
     def member(self, name: str, member: Member, value: Any) -> None:
         kind = member.shape.kind
         if kind == "structure":
-            self.open(name, attributes(member, value))
+            self.open(name, start(member, value))
             self.members(member.shape, value)
             self.close(name)
         elif kind == "list":
@@ -227,12 +234,12 @@ def namespace(member: Member) -> str:
     return f' xmlns{":" + prefix if prefix else ""}="{escape(member.namespace["uri"])}"'
 
 
-def attributes(member: Member, value: Mapping[str, Any]) -> str:
+def start(member: Member, value: Mapping[str, Any]) -> str:
     """The start tag's rest: namespace, then the members that are attributes."""
-    return namespace(member) + "".join(_attributes(member.shape, value))
+    return namespace(member) + attributes(member.shape, value)
 
 
-def _attributes(shape: Shape, value: Mapping[str, Any]) -> Iterator[str]:
-    for inner in shape.members.values():
-        if inner.attribute and value.get(inner.name) is not None:
-            yield f' {inner.wire}="{escape(str(value[inner.name]))}"'
+def attributes(shape: Shape, value: Mapping[str, Any]) -> str:
+    """A structure's members that are attributes of its element."""
+    present = [m for m in shape.members.values() if m.attribute and value.get(m.name) is not None]
+    return "".join(f' {member.wire}="{escape(str(value[member.name]))}"' for member in present)
