@@ -177,6 +177,21 @@ def test_cells_of_several_lines_stay_cells(tmp_path: Path) -> None:
     )
 
 
+def test_a_wrapped_first_cell_stays_one(tmp_path: Path) -> None:
+    def draw(canvas: Any) -> None:
+        lines(canvas, LEFT)
+        for number, name in enumerate([["First", "kind"], ["Second", "kind"], ["Third"]]):
+            y = 590 - 30 * number
+            lines(canvas, name, y=y)
+            lines(canvas, [f"what it is: {number}"], x=180, y=y)
+            lines(canvas, [f"${number}"], x=400, y=y)
+
+    assert blocks(parse_file(typeset(tmp_path / "a.pdf", draw)))[1] == (
+        "table",
+        "First kind | what it is: 0 | $0\nSecond kind | what it is: 1 | $1\nThird | what it is: 2 | $2",
+    )
+
+
 def test_code_keeps_its_lines(tmp_path: Path) -> None:
     code = ["def handler(event):", "    for key in event:", "        print(key)"]
 

@@ -170,7 +170,7 @@ class Composer:
         tabular = 0
         while end < len(rows):
             row = rows[end]
-            if end > index and not _follows(rows[end - 1], row, 3.0):
+            if end > index and not (_follows(rows[end - 1], row, 3.0) and _same_table(rows[end - 1], row)):
                 break
             if row.tabular and not (row.mono and not self._style.body_mono):
                 if not (row.widest_gap() >= WIDE_GAP or self._aligned(rows, end)):
@@ -315,9 +315,9 @@ class Composer:
             return False
         ended = bool(_ENDED.search(previous.text()))
         if opened.kind == "list":
-            # An item goes on below its text, or at the margin while its sentence does.
+            # An item goes on below its text, or at the margin below a full line.
             item = next((each for each in reversed(opened.rows) if _begins_item(each)), opened.rows[0])
-            return row.first.x0 > item.first.x0 + 0.5 * size or not ended or self._is_full(previous)
+            return row.first.x0 > item.first.x0 + 0.5 * size or self._is_full(previous)
         if (
             len(opened.rows) > 1
             and _hangs(opened.rows, size)
@@ -349,6 +349,12 @@ def _begins_item(row: Row) -> bool:
 
 def _follows(before: Row, after: Row, ems: float) -> bool:
     return -0.5 * after.size <= before.lowest_base - after.first.base <= ems * max(before.size, after.size)
+
+
+def _same_table(before: Row, after: Row) -> bool:
+    """Rows of another number of cells, after some distance, are another table's."""
+    distance = before.box()[1] - after.box()[3]
+    return len(before.cells) == len(after.cells) or distance < 1.2 * after.size
 
 
 def _leading(rows: list[Row]) -> float:

@@ -12,6 +12,8 @@ BULLET = re.compile(r"(?:[•◦▪▫‣●○■□❒❑➢✓✔·⁃∙*–
 _NUMBER = re.compile(r"(?:[A-Z]\.?)?[0-9]{1,3}(?:\.[0-9]{1,3})*\.?$")
 WIDE_GAP = 2.0
 """Cells that stand so many ems apart are a table's; closer ones are if they are aligned."""
+_CELL_LINES = 4
+"""A first cell of more lines than this is taken for a column of its own."""
 
 
 @dataclass(slots=True)
@@ -107,9 +109,34 @@ def rows(segments: list[Segment]) -> list[Row]:
     cell or beside a wrapped one."""
     out: list[Row] = []
     for segment in segments:
-        if not (out and _joins(out[-1], segment)):
-            out.append(Row([[segment]]))
+        if out and (_joins(out[-1], segment) or _joins_wrapped(out, segment)):
+            continue
+        out.append(Row([[segment]]))
     return out
+
+
+def _joins_wrapped(rows: list[Row], segment: Segment) -> bool:
+    """Puts the segment beside the lines of a wrapped first cell, which looked like rows of their own so far."""
+    first = len(rows)
+    while first > 0 and len(rows) - first < _CELL_LINES and len(rows[first - 1].cells) == 1:
+        if first < len(rows) and not _stacked(rows[first - 1], rows[first]):
+            break
+        first -= 1
+    lines = rows[first:]
+    if len(lines) < 2 or (first > 0 and len(rows[first - 1].cells) == 1 and _stacked(rows[first - 1], lines[0])):
+        return False
+    em = max(segment.size, lines[0].size)
+    right = max(line.last.x1 for line in lines)
+    level = abs(lines[0].first.base - segment.base) <= 0.45 * em
+    if not level or segment.x0 < right + 0.5 * em:
+        return False
+    rows[first:] = [Row([[line.first for line in lines], [segment]])]
+    return True
+
+
+def _stacked(above: Row, below: Row) -> bool:
+    drop = above.last.base - below.first.base
+    return abs(above.first.x0 - below.first.x0) < 0.5 * below.size and 0 < drop <= 1.7 * below.size
 
 
 def _joins(row: Row, segment: Segment) -> bool:

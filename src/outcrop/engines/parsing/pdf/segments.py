@@ -84,6 +84,7 @@ def _size(textpage: Any, index: int, height: float, matrix: Any) -> float:
 
 def page_text(page: Any, textpage: Any, number: int, take: Callable[[int], None]) -> PageText:
     """The segments of one page. `take` is told the number of characters before they are fetched."""
+    textpage = textpage.raw
     count = max(0, pdfium.FPDFText_CountChars(textpage))
     take(count)
     left, bottom, right, top = page.get_bbox()
