@@ -47,23 +47,51 @@ class Asked:
     """Of the query's parameters."""
 
 
-@dataclass(slots=True, eq=False)
-class Route:
-    """One operation's method and path, taken apart."""
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A raw path taken apart."""
 
-    bound: Bound
-    entry: Entry
+    pieces: Sequence[str]
+    """Without a slash at the end."""
+    exact: Sequence[str]
+    """With it, as an empty last piece."""
+    slash: bool
+
+    @classmethod
+    def read(cls, raw: str) -> Path:
+        if raw in ("", "/"):
+            return cls([], [], True)
+        exact = raw[1:].split("/")
+        slash = raw.endswith("/")
+        return cls(exact[:-1] if slash else exact, exact, slash)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A model's `requestUri` taken apart."""
+
     segments: tuple[str, ...]
     """Literals as they are; labels as empty strings."""
     labels: tuple[str, ...]
     """Names by position; empty for literals."""
     greedy: bool
+    """Whether the last label takes all that is left."""
     slash: bool
     literals: tuple[tuple[str, str | None], ...]
     """Query parameters that the path itself demands."""
 
-    def match(self, pieces: Sequence[str]) -> dict[str, str] | None:
+    @classmethod
+    def read(cls, uri: str) -> Template:
+        text, _, query = uri.partition("?")
+        path = Path.read(text)
+        labels = tuple(piece.strip("{}+") if piece.startswith("{") else "" for piece in path.pieces)
+        segments = tuple("" if piece.startswith("{") else piece for piece in path.pieces)
+        literals = tuple(_literal(item) for item in query.split("&") if item)
+        return cls(segments, labels, text.endswith("+}"), path.slash, literals)
+
+    def match(self, path: Path) -> dict[str, str] | None:
         """The labels, percent-encoded, or None."""
+        pieces = path.exact if self.greedy else path.pieces
         count = len(self.segments)
         if len(pieces) != count and not (self.greedy and len(pieces) >= count):
             return None
@@ -81,10 +109,19 @@ class Route:
                 found[self.labels[index]] = piece
         return found
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """One operation of a rest service."""
+
+    bound: Bound
+    entry: Entry
+    template: Template
+
     def rank(self, asked: Asked, slash: bool) -> tuple[object, ...] | None:
         """How well the rest of the request fits, best first by comparison; None if it doesn't."""
         score = 0
-        for name, value in self.literals:
+        for name, value in self.template.literals:
             if name not in asked.names:
                 return None
             if value is not None and (name, value) not in asked.query:
@@ -93,8 +130,15 @@ class Route:
         needed = [name in asked.names for name in self.entry.query] + [n in asked.headers for n in self.entry.headers]
         score += len(needed) if all(needed) else -1
         named = ("x-id", self.entry.operation) in asked.query
-        literal = tuple(bool(segment) for segment in self.segments)
-        return literal, not self.greedy, slash == self.slash, score, named, self.entry.name in self.bound.handlers
+        literal = tuple(bool(segment) for segment in self.template.segments)
+        return (
+            literal,
+            not self.template.greedy,
+            slash == self.template.slash,
+            score,
+            named,
+            self.entry.name in self.bound.handlers,
+        )
 
 
 class Router:
@@ -165,18 +209,17 @@ class Router:
         return _rpc(able[0], "query", action) if able else None
 
     def _path(self, asked: Asked, services: Iterable[Bound]) -> Found | None:
-        pieces, slash = _pieces(asked.raw_path)
-        exact = asked.raw_path[1:].split("/")
+        path = Path.read(asked.raw_path)
         best: tuple[tuple[object, ...], Route, dict[str, str]] | None = None
         for bound in services:
             table = self._routes[bound.name]
-            first = pieces[0] if pieces else ""
+            first = path.pieces[0] if path.pieces else ""
             for key in dict.fromkeys(((asked.method, first), (asked.method, ""), (asked.method, unquote(first)))):
                 for route in table.get(key, ()):
-                    labels = route.match(exact if route.greedy else pieces)
+                    labels = route.template.match(path)
                     if labels is None:
                         continue
-                    rank = route.rank(asked, slash)
+                    rank = route.rank(asked, path.slash)
                     if rank is not None and (best is None or rank > best[0]):
                         best = rank, route, labels
         if best is None:
@@ -197,25 +240,13 @@ def _nothing(bound: Bound, asked: Asked) -> Found:
     return Found(bound, bound.default_protocol, None, f"{asked.method} {asked.raw_path}", {})
 
 
-def _pieces(path: str) -> tuple[list[str], bool]:
-    """The path's segments, and whether a slash ends it."""
-    if path in ("", "/"):
-        return [], True
-    slash = path.endswith("/")
-    return path[1 : -1 if slash and len(path) > 1 else None].split("/"), slash
-
-
 def _table(bound: Bound) -> dict[tuple[str, str], list[Route]]:
     """Routes by method and first segment, which is empty where that is a label."""
     table: dict[tuple[str, str], list[Route]] = {}
     for entry in bound.entry.operations.values():
-        path, _, query = entry.uri.partition("?")
-        pieces, slash = _pieces(path)
-        labels = tuple(piece.strip("{}+") if piece.startswith("{") else "" for piece in pieces)
-        segments = tuple("" if piece.startswith("{") else piece for piece in pieces)
-        literals = tuple(_literal(item) for item in query.split("&") if item)
-        route = Route(bound, entry, segments, labels, path.endswith("+}"), slash, literals)
-        table.setdefault((entry.method, segments[0] if segments else ""), []).append(route)
+        template = Template.read(entry.uri)
+        first = template.segments[0] if template.segments else ""
+        table.setdefault((entry.method, first), []).append(Route(bound, entry, template))
     return table
 
 

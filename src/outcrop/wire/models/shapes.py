@@ -233,6 +233,7 @@ class Model:
 
     def _build_member(self, name: str, reference: Mapping[str, Any], default: str) -> Member:
         target = self._shapes[reference["shape"]]
+        structure = target["type"] == "structure"  # its name is for the root of a document, not for members
 
         def either(trait: str) -> Any:
             return reference.get(trait, target.get(trait))
@@ -240,17 +241,21 @@ class Model:
         return Member(
             name=name,
             shape=self.shape(reference["shape"]),
-            wire=either("locationName") or default,
-            named="locationName" in reference,
-            location=reference.get("location", ""),
+            wire=reference.get("locationName") or (not structure and target.get("locationName")) or default,
+            named="locationName" in reference or (not structure and "locationName" in target),
+            location=either("location") or "",
             timestamp=either("timestampFormat") or "",
             flattened=bool(either("flattened")),
             streaming=bool(either("streaming")),
             attribute=bool(reference.get("xmlAttribute")),
-            namespace=either("xmlNamespace"),
+            namespace=_namespace(either("xmlNamespace")),
             json_value=bool(reference.get("jsonvalue")),
             event_payload=bool(reference.get("eventpayload")),
             event_header=bool(reference.get("eventheader")),
             idempotency_token=bool(reference.get("idempotencyToken")),
             host_label=bool(reference.get("hostLabel")),
         )
+
+
+def _namespace(trait: Any) -> Mapping[str, str] | None:
+    return {"uri": trait} if isinstance(trait, str) else trait

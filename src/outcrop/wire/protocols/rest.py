@@ -53,6 +53,8 @@ class Rest(ABC):
             value = _READERS[member.location](member, parts)
             if value is not None:
                 found[member.name] = value
+        if rest := next((m for m in shape.bound if m.location == "querystring" and m.shape.kind == "map"), None):
+            found |= _read_query_map(rest, {m.wire for m in shape.bound if m is not rest}, parts)
         if shape.payload:
             member = shape.members[shape.payload]
             value = self._read_payload(member, parts.body)
@@ -67,10 +69,10 @@ class Rest(ABC):
         if not isinstance(body, bytes):
             return body
         kind = member.shape.kind
+        if not body and not member.streaming:
+            return None
         if kind == "blob":
             return body
-        if not body:
-            return None
         if kind == "string":
             try:
                 return body.decode()
@@ -194,7 +196,7 @@ def _read_label(member: Member, parts: Parts) -> Any:
 def _read_query(member: Member, parts: Parts) -> Any:
     shape = member.shape
     if shape.kind == "map":
-        return _read_query_map(shape, parts)
+        return None  # what no other member takes: read last
     found = [value for key, value in parts.query if key == member.wire]
     if not found:
         return None
@@ -203,14 +205,17 @@ def _read_query(member: Member, parts: Parts) -> Any:
     return _read_text(member, found[0])
 
 
-def _read_query_map(shape: Shape, parts: Parts) -> dict[str, Any]:
+def _read_query_map(member: Member, taken: set[str], parts: Parts) -> dict[str, Any]:
+    shape = member.shape
     found: dict[str, Any] = {}
     for key, value in parts.query:
+        if key in taken:
+            continue
         if shape.value.shape.kind == "list":
             found.setdefault(key, []).append(_read_text(shape.value.shape.element, value))
         else:
             found.setdefault(key, _read_text(shape.value, value))
-    return found
+    return {member.name: found} if found else {}
 
 
 def _read_header(member: Member, parts: Parts) -> Any:
@@ -232,6 +237,8 @@ def _read_headers(member: Member, parts: Parts) -> dict[str, str] | None:
 def split_header(text: str, dates: bool = False) -> list[str]:
     """The items of a header that is a list: separated by commas, quoted where they contain one. HTTP dates contain
     one comma each."""
+    if not text.strip():
+        return []
     if dates and text[:3].isalpha() and text[3:4] == ",":
         pieces = text.split(",")
         return [f"{day.strip()},{rest}" for day, rest in zip(pieces[::2], pieces[1::2], strict=False)]

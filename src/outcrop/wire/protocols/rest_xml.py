@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from outcrop.wire.errors import Failure, MalformedXML, Unreadable
@@ -31,13 +31,14 @@ class RestXml(Rest):
         return {**_read(body, lambda root: xml.read_members(shape, root))}
 
     def read_payload(self, member: Member, body: bytes) -> Any:
-        return _read(body, lambda root: xml.read(member, [root]), member.wire)
+        names = {member.wire.rpartition(":")[2], member.shape.wire_name, member.shape.name}
+        return _read(body, lambda root: xml.read(member, [root]), names)
 
     def write_body(self, model: Model, operation: Operation, shape: Shape, result: Mapping[str, Any]) -> bytes:
         root = self._roots.get(operation.name) or shape.wire_name or shape.name
         uri = self._namespace or model.namespace
         writer = xml.Writer(milliseconds=True)
-        writer.open(root, f' xmlns="{xml.escape(uri)}"' if uri else "")
+        writer.open(root, (f' xmlns="{xml.escape(uri)}"' if uri else "") + xml.attributes(shape, result))
         if list(shape.by_wire) == [root]:
             member = shape.by_wire[root]
             if result.get(member.name) is not None:
@@ -51,7 +52,7 @@ class RestXml(Rest):
         root = member.wire if member.named else member.shape.wire_name or member.shape.name
         uri = f' xmlns="{xml.escape(self._namespace)}"' if self._namespace and not member.namespace else ""
         writer = xml.Writer(milliseconds=True)
-        writer.open(root, uri + xml.attributes(member, value))
+        writer.open(root, uri + xml.start(member, value))
         writer.members(member.shape, value)
         writer.close(root)
         return (_DECLARATION + writer.text()).encode("utf-8", "surrogatepass")
@@ -95,11 +96,11 @@ def write_details(writer: xml.Writer, failure: Failure) -> None:
             writer.leaf(name, str(value))
 
 
-def _read(body: bytes, reader: Any, root: str = "") -> Any:
+def _read(body: bytes, reader: Callable[[xml.Node], Any], roots: Collection[str] = ()) -> Any:
     try:
         node = xml.decode(body)
-        if root and node.name != root.rpartition(":")[2]:
-            raise Unreadable(f"The root element is <{node.name}>, not <{root}>")
+        if roots and node.name not in roots:
+            raise Unreadable(f"The root element is <{node.name}>")
         return reader(node)
     except Unreadable:
         raise MalformedXML(_MALFORMED) from None
