@@ -89,7 +89,7 @@ class Queries:
 
     async def get_metric_statistics(self, ctx: Context, request: Request) -> Result:
         period, names = request["Period"], _statistics_of(request)
-        if not _is_period(period):
+        if not is_period(period):
             raise InvalidParameterValueException("The parameter Period must be 1, 5, 10, 20, 30 or a multiple of 60.")
         start, end = _seconds(request["StartTime"]), _seconds(request["EndTime"])
         if start >= end:
@@ -156,7 +156,7 @@ def check_queries(queries: Sequence[Mapping[str, Any]]) -> None:
                 "required."
             )
         if stat := query.get("MetricStat"):
-            if not _is_period(stat["Period"]):
+            if not is_period(stat["Period"]):
                 raise ValidationError(
                     f"{path}.MetricStat.Period is {stat['Period']}: it must be 1, 5, 10, 20, 30 or a multiple of 60."
                 )
@@ -212,7 +212,7 @@ def _key(ctx: Context, request: Request) -> MetricKey:
     return MetricKey(ctx.account, ctx.region, request["Namespace"], request["MetricName"], dimensions)
 
 
-def _is_period(period: int) -> bool:
+def is_period(period: int) -> bool:
     return period in HIGH_RESOLUTION or (period % 60 == 0 and 0 < period <= 86_400 * 366)
 
 

@@ -81,6 +81,35 @@ class Dashboard:
         return f"arn:aws:cloudwatch::{self.account}:dashboard/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    account: str
+    region: str
+    name: str
+    definition: Mapping[str, Any]
+    """What PutMetricAlarm was given."""
+    state: str
+    reason: str
+    reason_data: str
+    configured_at: float
+    updated_at: float
+    changed_at: float
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:cloudwatch:{self.region}:{self.account}:alarm:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryItem:
+    alarm_name: str
+    at: float
+    kind: str
+    """ConfigurationUpdate, StateUpdate or Action."""
+    summary: str
+    data: str
+
+
 class MetricStore:
     def __init__(self, database: Database) -> None:
         self._db = database
@@ -187,6 +216,68 @@ class MetricStore:
                 )
         return len(rows) == batch
 
+    # Alarms
+
+    def put_alarm(self, account: str, region: str, name: str, definition: Mapping[str, Any]) -> bool:
+        """Whether it is new. One that is there keeps its state."""
+        now = time.time()
+        with self._db.transaction():
+            known = self.alarm(account, region, name)
+            self._db.write(
+                "INSERT INTO alarm VALUES (?,?,?,?,'INSUFFICIENT_DATA','Unchecked: Initial alarm creation','',?,?,?) "
+                "ON CONFLICT DO UPDATE SET definition=excluded.definition, configured_at=excluded.configured_at",
+                (account, region, name, json.dumps(definition), now, now, now),
+            )
+        return known is None
+
+    def alarm(self, account: str, region: str, name: str) -> Alarm | None:
+        row = self._db.read_one("SELECT * FROM alarm WHERE account=? AND region=? AND name=?", (account, region, name))
+        return _alarm(row) if row else None
+
+    def alarms(self, account: str, region: str) -> list[Alarm]:
+        """By name."""
+        rows = self._db.read("SELECT * FROM alarm WHERE account=? AND region=? ORDER BY name", (account, region))
+        return [_alarm(row) for row in rows]
+
+    def all_alarms(self) -> list[Alarm]:
+        return [_alarm(row) for row in self._db.read("SELECT * FROM alarm")]
+
+    def set_alarm_state(self, alarm: Alarm, state: str, reason: str, reason_data: str) -> None:
+        now = time.time()
+        self._db.write(
+            "UPDATE alarm SET state=?, reason=?, reason_data=?, updated_at=?, changed_at=IIF(state=?, changed_at, ?) "
+            "WHERE account=? AND region=? AND name=?",
+            (state, reason, reason_data, now, state, now, alarm.account, alarm.region, alarm.name),
+        )
+
+    def delete_alarm(self, alarm: Alarm) -> None:
+        with self._db.transaction():
+            key = (alarm.account, alarm.region, alarm.name)
+            self._db.write("DELETE FROM alarm WHERE account=? AND region=? AND name=?", key)
+            self.delete_tags(alarm.arn)
+
+    def add_history(self, alarm: Alarm, kind: str, summary: str, data: Mapping[str, Any]) -> None:
+        """Remember what happened; old items of the alarm are forgotten."""
+        key = (alarm.account, alarm.region, alarm.name)
+        with self._db.transaction():
+            self._db.write(
+                "INSERT INTO alarm_history VALUES (?,?,?,?,?,?,?)",
+                (*key, time.time(), kind, summary[:255], json.dumps(data)[:4095]),
+            )
+            self._db.write(
+                "DELETE FROM alarm_history WHERE account=? AND region=? AND name=? AND at < ?",
+                (*key, time.time() - 30 * DAY),
+            )
+
+    def history(self, account: str, region: str) -> list[HistoryItem]:
+        """Newest first."""
+        rows = self._db.read(
+            "SELECT name, at, kind, summary, data FROM alarm_history WHERE account=? AND region=? "
+            "ORDER BY at DESC, rowid DESC",
+            (account, region),
+        )
+        return [HistoryItem(*row) for row in rows]
+
     # Dashboards
 
     def put_dashboard(self, account: str, name: str, body: str) -> bool:
@@ -233,3 +324,18 @@ def _dimensions(pairs: Sequence[Sequence[Any]]) -> Dimensions:
 
 def _summary(row: Row) -> Summary:
     return Summary(row["count"], row["total"], row["least"], row["most"], unpack_values(row["value_counts"]))
+
+
+def _alarm(row: Row) -> Alarm:
+    return Alarm(
+        row["account"],
+        row["region"],
+        row["name"],
+        json.loads(row["definition"]),
+        row["state"],
+        row["reason"],
+        row["reason_data"],
+        row["configured_at"],
+        row["updated_at"],
+        row["changed_at"],
+    )
