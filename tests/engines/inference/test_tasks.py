@@ -52,6 +52,16 @@ def test_find_task_takes_a_question_for_one():
             ("sports", "politics"),
             "The team won the cup.",
         ),
+        (
+            "Classify the message as [urgent, normal].\n\n<message>Where is my parcel? I need it today.</message>",
+            ("urgent", "normal"),
+            "Where is my parcel? I need it today.",
+        ),
+        (
+            "Classify the tone as formal or casual.\nText: Hey you!\nTone: casual\nText: Dear Sir, good day.\nTone:",
+            ("formal", "casual"),
+            "Dear Sir, good day.",
+        ),
         ("Is this review positive or negative?\n\nThe food was cold.", ("positive", "negative"), "The food was cold."),
         ("Classify this email as [spam, ham]: You won a prize! Click.", ("spam", "ham"), "You won a prize! Click."),
         (

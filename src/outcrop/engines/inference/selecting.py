@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Passage
+from outcrop.engines.chunking.sentences import split_sentences
 from outcrop.engines.inference.reading import Section, sentences
 
 if TYPE_CHECKING:
@@ -92,20 +93,21 @@ def words(text: str) -> list[str]:
 
 
 def passages(sections: Sequence[Section]) -> list[Section]:
-    """Sections cut at sentences into pieces of about 90 words."""
+    """Sections cut between sentences into pieces of about 90 words, line breaks kept."""
     pieces: list[Section] = []
     for section in sections:
-        current: list[str] = []
-        size = 0
-        for sentence in sentences(section.text):
-            length = len(sentence.split())
-            if current and size + length > _PASSAGE_WORDS:
-                pieces.append(Section(" ".join(current), section.name))
-                current, size = [], 0
-            current.append(sentence)
+        begin, end, size = 0, 0, 0
+        for start, stop in split_sentences(section.text):
+            length = len(section.text[start:stop].split())
+            if size and size + length > _PASSAGE_WORDS:
+                pieces.append(Section(section.text[begin:end].strip(), section.name))
+                size = 0
+            if not size:
+                begin = start
+            end = stop
             size += length
-        if current:
-            pieces.append(Section(" ".join(current), section.name))
+        if size:
+            pieces.append(Section(section.text[begin:end].strip(), section.name))
     return pieces
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,13 +27,14 @@ def select(answer: Mapping[str, Any], paths: Sequence[Sequence[str]]) -> dict[st
         for step in path:
             if isinstance(value, Mapping) and step in value:
                 value = value[step]
-            elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            elif isinstance(value, list) and re.fullmatch("[0-9]{1,9}", step) and int(step) < len(value):
                 value = value[int(step)]
             else:
                 break
         else:
-            target = selected
+            target: Any = selected
             for step in path[:-1]:
-                target = target.setdefault(step, {})
-            target[path[-1]] = value
+                target = target.setdefault(step, {}) if isinstance(target, dict) else None
+            if isinstance(target, dict):
+                target[path[-1]] = value
     return selected
