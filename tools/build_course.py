@@ -139,10 +139,12 @@ def _table(node: SyntaxTreeNode) -> list[Any]:
         for section in node.children
         for row in section.children
     ]
-    columns = len(rows[0])
-    longest = [max(len(re.sub("<[^>]+>", "", row[i].text)) for row in rows) for i in range(columns)]
-    weights = [min(max(length, 8), 46) for length in longest]
-    table = Table(rows, colWidths=[WIDTH * w / sum(weights) for w in weights], repeatRows=1)
+    widest_words = [max(_widest_word(row[i].text) for row in rows) + 14 for i in range(len(rows[0]))]
+    longest = [max(stringWidth(_plain(row[i].text), "Helvetica", 9) for row in rows) for i in range(len(rows[0]))]
+    spare = WIDTH - sum(widest_words)
+    wants = [max(0.0, min(length, 260) - word) + 1 for length, word in zip(longest, widest_words, strict=True)]
+    widths = [word + spare * want / sum(wants) for word, want in zip(widest_words, wants, strict=True)]
+    table = Table(rows, colWidths=widths, repeatRows=1)
     table.setStyle(
         TableStyle(
             [
@@ -155,9 +157,19 @@ def _table(node: SyntaxTreeNode) -> list[Any]:
     return [Spacer(1, 4), table, Spacer(1, 10)]
 
 
+def _plain(markup: str) -> str:
+    return re.sub("<[^>]+>", "", markup)
+
+
+def _widest_word(markup: str) -> float:
+    """Points that the widest word of a cell needs; code is set in a wider face."""
+    face = "Courier" if "Courier" in markup else "Helvetica-Bold"
+    return max((stringWidth(word, face, 9.2) for word in _plain(markup).split()), default=0.0)
+
+
 def _fence(kind: str, content: str) -> list[Any]:
     if kind not in ("flow", "bars"):
-        return [Preformatted(content, CODE)]
+        return [KeepTogether([Preformatted(content, CODE)])]
     lines = content.splitlines()
     caption = lines.pop(0).removeprefix("caption:").strip() if lines[0].startswith("caption:") else ""
     drawing = _flow(lines) if kind == "flow" else _bars(lines)
