@@ -105,8 +105,8 @@ async def test_list_objects_v2_skips_what_it_rolls_up(client, bucket, home):
     with home.database("s3") as db:
         number = db.execute("SELECT id FROM bucket").fetchone()[0]
         db.executemany(
-            "INSERT INTO object SELECT ?, ?, ?, 'null', 1, 0, 'e', 0, 0, 'STANDARD', '{}', '{}', '{}', '[]', '{}', "
-            "'FULL_OBJECT', 0, '', '{}'",
+            "INSERT INTO object SELECT ?, ?, ?, 'null', 1, 0, 'e', 0, 0, 'STANDARD', '{}', '{}', '{}', 'null', '{}', "
+            "'FULL_OBJECT', 0, '', '{}', '000000000000'",
             [(n + 1, number, f"{n % 20:02}/{n:06}") for n in range(60_000)],
         )
         db.commit()

@@ -1,4 +1,5 @@
-"""Finds buckets for operations, and keeps strangers out: whoever doesn't sign sees only what is public."""
+"""Finds buckets for operations, and keeps others out: who isn't of the owner's account gets what policies and ACLs
+give. (What the owner's own users may do is not asked here.)"""
 
 from __future__ import annotations
 
@@ -10,15 +11,23 @@ from outcrop.services.contract import Context
 from outcrop.services.s3 import acl, errors, policy
 from outcrop.services.s3.store import Bucket, BucketStore, Version
 
-_READS = {"s3:GetObject": "READ", "s3:GetObjectVersion": "READ", "s3:GetObjectAcl": "READ_ACP"}
+_BY_OBJECT = {
+    "s3:GetObject": "READ",
+    "s3:GetObjectVersion": "READ",
+    "s3:GetObjectAcl": "READ_ACP",
+    "s3:PutObjectAcl": "WRITE_ACP",
+}
 """Which permission of an object's ACL allows which action."""
-_BUCKET_GRANTS = {
+_BY_BUCKET = {
     "s3:ListBucket": "READ",
     "s3:ListBucketVersions": "READ",
     "s3:ListBucketMultipartUploads": "READ",
+    "s3:ListMultipartUploadParts": "WRITE",
     "s3:PutObject": "WRITE",
     "s3:DeleteObject": "WRITE",
+    "s3:AbortMultipartUpload": "WRITE",
     "s3:GetBucketAcl": "READ_ACP",
+    "s3:PutBucketAcl": "WRITE_ACP",
 }
 
 
@@ -27,13 +36,13 @@ class Access:
         self._buckets = buckets
 
     def bucket(self, ctx: Context, request: Mapping[str, Any], action: str, key: str | None = None) -> Bucket:
-        """The bucket that a request names. Raises NoSuchBucket, AccessDenied. Reads of objects are checked by
-        `read`, once the object is known."""
+        """The bucket that a request names. Raises NoSuchBucket, AccessDenied. Actions that an object's ACL may allow
+        are checked by `object`, once the object is known."""
         bucket = self.find(request["Bucket"])
         expected = request.get("ExpectedBucketOwner")
         if expected and expected != bucket.account:
             raise errors.AccessDenied
-        if ctx.principal.kind == "anonymous" and action not in _READS and not self._public(bucket, action, key, None):
+        if not _owns(ctx, bucket.account) and action not in _BY_OBJECT and not self._given(ctx, bucket, action, key):
             raise errors.AccessDenied
         return bucket
 
@@ -44,24 +53,38 @@ class Access:
             raise errors.NoSuchBucket(BucketName=name)
         return bucket
 
-    def read(self, ctx: Context, bucket: Bucket, action: str, key: str, version: Version | None) -> None:
-        """Raises AccessDenied if a stranger asks for what isn't public, or whether it exists."""
-        if ctx.principal.kind == "anonymous" and not self._public(bucket, action, key, version):
+    def object(self, ctx: Context, bucket: Bucket, action: str, key: str, version: Version | None) -> None:
+        """Raises AccessDenied if the caller may not do this to an object, or not know that it doesn't exist."""
+        if _owns(ctx, bucket.account) or (version is not None and _owns(ctx, version.draft.owner)):
+            return
+        if self._given(ctx, bucket, action, key, version):
+            return
+        if version is not None or not self._given(ctx, bucket, "s3:ListBucket"):
             raise errors.AccessDenied
 
-    def _public(self, bucket: Bucket, action: str, key: str | None, version: Version | None) -> bool:
+    def _given(
+        self, ctx: Context, bucket: Bucket, action: str, key: str | None = None, version: Version | None = None
+    ) -> bool:
+        account = None if ctx.principal.kind == "anonymous" else ctx.account
         block = self._buckets.setting(bucket, "publicAccessBlock") or {}
-        if not block.get("RestrictPublicBuckets") and (text := self._buckets.setting(bucket, "policy")):
-            effects = policy.effects(
-                json.loads(text), action, f"arn:aws:s3:::{bucket.name}" + (f"/{key}" if key else "")
-            )
+        if text := self._buckets.setting(bucket, "policy"):
+            parsed = json.loads(text)
+            resource = f"arn:aws:s3:::{bucket.name}/{key}" if key else f"arn:aws:s3:::{bucket.name}"
+            called = () if account is None else (account, f"arn:aws:iam::{account}:root", ctx.principal.arn)
+            effects = policy.effects(parsed, action, resource, called)
             if "Deny" in effects:
                 return False
-            if "Allow" in effects:
+            if "Allow" in effects and not (block.get("RestrictPublicBuckets") and policy.is_public(parsed)):
                 return True
-        if block.get("IgnorePublicAcls"):
+        if action in _BY_OBJECT:
+            grants = version.draft.acl if version is not None else None
+        else:
+            grants = self._buckets.setting(bucket, "acl")
+        if block.get("IgnorePublicAcls") and acl.is_public(grants):
             return False
-        if action in _READS:
-            return version is not None and acl.allows_everyone(version.draft.acl, _READS[action])
-        permission = _BUCKET_GRANTS.get(action)
-        return bool(permission) and acl.allows_everyone(self._buckets.setting(bucket, "acl") or (), str(permission))
+        permission = _BY_OBJECT.get(action) or _BY_BUCKET.get(action)
+        return permission is not None and acl.allows(grants, permission, account)
+
+
+def _owns(ctx: Context, account: str) -> bool:
+    return ctx.principal.kind != "anonymous" and ctx.account == account

@@ -1,4 +1,5 @@
-"""Access control lists: canned ones, grants by header, whole policies. Kept as lists of grants, the owner's first."""
+"""Access control lists: canned ones, grants by header, whole policies. Kept as lists of grants, the owner's first;
+None stands for the default, which is the owner's full control alone."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ _CANNED: dict[str, tuple[tuple[str, str], ...]] = {
     "bucket-owner-read": (),
     "bucket-owner-full-control": (),
 }
+_TO_BUCKET_OWNER = {"bucket-owner-read": "READ", "bucket-owner-full-control": "FULL_CONTROL"}
 _HEADERS = {
     "GrantFullControl": "FULL_CONTROL",
     "GrantRead": "READ",
@@ -40,44 +42,50 @@ def asked(request: Mapping[str, Any]) -> bool:
     return any(request.get(name) for name in ("ACL", "AccessControlPolicy", *_HEADERS))
 
 
-def from_request(request: Mapping[str, Any], account: str) -> list[dict[str, Any]]:
-    """The grants that a request asks for; [] for the default, which is the owner's full control alone.
-    Raises InvalidArgument, InvalidRequest, MalformedACLError."""
+def from_request(request: Mapping[str, Any], account: str, bucket_owner: str | None = None) -> Grants | None:
+    """The grants that a request asks for, on what `account` owns; `bucket_owner` is set for objects. Raises
+    AccessDenied, InvalidArgument, InvalidRequest, MalformedACLError, UnresolvableGrantByEmailAddress."""
     granted = [name for name in _HEADERS if request.get(name)]
     if request.get("ACL"):
         if granted:
             raise errors.InvalidRequest("Specifying both Canned ACLs and Header Grants is not allowed")
         if request["ACL"] not in _CANNED:
             raise errors.InvalidArgument(ArgumentName="x-amz-acl", ArgumentValue=request["ACL"])
-        groups = [_group(uri, permission) for uri, permission in _CANNED[request["ACL"]]]
-        return [_full_control(account), *groups] if groups else []
+        more = [_group(uri, permission) for uri, permission in _CANNED[request["ACL"]]]
+        permission = _TO_BUCKET_OWNER.get(request["ACL"])
+        if permission and bucket_owner not in (None, account):
+            more.append(_user(str(bucket_owner), permission))
+        return [_user(account, "FULL_CONTROL"), *more] if more else None
     if granted:
         return [grant for name in granted for grant in _header(request[name], _HEADERS[name])]
     if policy := request.get("AccessControlPolicy"):
         if (policy.get("Owner") or {}).get("ID") not in (None, owner(account)["ID"]):
             raise errors.AccessDenied
         return [_checked(grant) for grant in policy.get("Grants") or ()]
-    return []
+    return None
 
 
-def shown(grants: Grants, account: str) -> dict[str, Any]:
+def shown(grants: Grants | None, account: str) -> dict[str, Any]:
     """What GetBucketAcl and GetObjectAcl answer."""
-    return {"Owner": owner(account), "Grants": list(grants) or [_full_control(account)]}
+    return {"Owner": owner(account), "Grants": [_user(account, "FULL_CONTROL")] if grants is None else list(grants)}
 
 
-def allows_everyone(grants: Grants, permission: str) -> bool:
+def allows(grants: Grants | None, permission: str, account: str | None) -> bool:
+    """Whether an account (None: a stranger) that isn't the owner has a permission."""
+    named = {ALL_USERS} if account is None else {ALL_USERS, AUTHENTICATED_USERS, owner(account)["ID"]}
     return any(
-        grant["Grantee"].get("URI") == ALL_USERS and grant["Permission"] in (permission, "FULL_CONTROL")
-        for grant in grants
+        grant["Permission"] in (permission, "FULL_CONTROL")
+        and not named.isdisjoint((grant["Grantee"].get("URI"), grant["Grantee"].get("ID")))
+        for grant in grants or ()
     )
 
 
-def is_public(grants: Grants) -> bool:
-    return any(grant["Grantee"].get("URI") in (ALL_USERS, AUTHENTICATED_USERS) for grant in grants)
+def is_public(grants: Grants | None) -> bool:
+    return any(grant["Grantee"].get("URI") in (ALL_USERS, AUTHENTICATED_USERS) for grant in grants or ())
 
 
-def _full_control(account: str) -> dict[str, Any]:
-    return {"Grantee": {"Type": "CanonicalUser", **owner(account)}, "Permission": "FULL_CONTROL"}
+def _user(account: str, permission: str) -> dict[str, Any]:
+    return {"Grantee": {"Type": "CanonicalUser", **owner(account)}, "Permission": permission}
 
 
 def _group(uri: str, permission: str) -> dict[str, Any]:

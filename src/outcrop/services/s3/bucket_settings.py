@@ -50,7 +50,7 @@ class BucketAccess(_Settings):
 
     async def get_bucket_acl(self, ctx: Context, request: Request) -> Result:
         bucket = self._bucket(ctx, request, "GetBucketAcl")
-        return acl.shown(self._store.setting(bucket, "acl") or (), bucket.account)
+        return acl.shown(self._store.setting(bucket, "acl"), bucket.account)
 
     async def put_bucket_acl(self, ctx: Context, request: Request) -> Result:
         bucket = self._bucket(ctx, request, "PutBucketAcl")
@@ -116,7 +116,7 @@ class BucketAccess(_Settings):
         ):
             raise errors.MalformedXML
         enforced = rules[0]["ObjectOwnership"] == "BucketOwnerEnforced"
-        if enforced and acl.is_public(self._store.setting(bucket, "acl") or ()):
+        if enforced and acl.is_public(self._store.setting(bucket, "acl")):
             raise errors.InvalidBucketAclWithObjectOwnership
         self._store.put_setting(bucket, "ownershipControls", controls)
         return {}
@@ -419,7 +419,7 @@ class BucketReports(_Settings):
         return {}
 
 
-def check_acl_allowed(store: BucketStore, bucket: Bucket, grants: acl.Grants) -> None:
+def check_acl_allowed(store: BucketStore, bucket: Bucket, grants: acl.Grants | None) -> None:
     """Raises AccessControlListNotSupported, AccessDenied where the bucket's settings forbid these grants."""
     ownership = store.setting(bucket, "ownershipControls")
     if grants and ownership and ownership["Rules"][0]["ObjectOwnership"] == "BucketOwnerEnforced":

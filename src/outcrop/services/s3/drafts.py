@@ -53,9 +53,11 @@ def draft(ctx: Context, store: BucketStore, bucket: Bucket, request: Mapping[str
     metadata = {name.lower(): value for name, value in (request.get("Metadata") or {}).items()}
     if sum(len(name.encode()) + len(value.encode("utf-8", "replace")) for name, value in metadata.items()) > 2048:
         raise errors.MetadataTooLarge(MaxSizeAllowed="2048")
-    grants = acl.from_request(request, bucket.account)
+    owner = _owner(ctx, store, bucket, request)
+    grants = acl.from_request(request, owner, bucket.account)
     check_acl_allowed(store, bucket, grants)
     return Draft(
+        owner,
         storage_class,
         {**content_headers(request), **encryption(ctx, store, bucket, request)},
         metadata,
@@ -65,12 +67,24 @@ def draft(ctx: Context, store: BucketStore, bucket: Bucket, request: Mapping[str
     )
 
 
+def _owner(ctx: Context, store: BucketStore, bucket: Bucket, request: Mapping[str, Any]) -> str:
+    """The account that a new object belongs to: its writer's, unless the bucket's owner takes it."""
+    if ctx.principal.kind == "anonymous" or ctx.account == bucket.account:
+        return bucket.account
+    rules = (store.setting(bucket, "ownershipControls") or {}).get("Rules") or [{}]
+    rule, canned = rules[0].get("ObjectOwnership"), request.get("ACL")
+    if rule == "BucketOwnerEnforced" or (rule == "BucketOwnerPreferred" and canned == "bucket-owner-full-control"):
+        return bucket.account
+    return ctx.account
+
+
 def content_headers(request: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: request[name] for name in CONTENT_HEADERS if request.get(name)}
     kept.setdefault("ContentType", DEFAULT_TYPE)
     if "ContentEncoding" in kept:
         codings = [part.strip() for part in kept["ContentEncoding"].split(",")]
-        kept["ContentEncoding"] = ",".join(part for part in codings if part != "aws-chunked")
+        if "aws-chunked" in codings:
+            kept["ContentEncoding"] = ", ".join(part for part in codings if part != "aws-chunked")
         if not kept["ContentEncoding"]:
             del kept["ContentEncoding"]
     if request.get("WebsiteRedirectLocation"):
@@ -234,9 +248,9 @@ def checksums_shown(version: Version) -> dict[str, Any]:
     return {**shown, "ChecksumType": version.checksum_type}
 
 
-def marker(key: str) -> Version:
+def marker(key: str, owner: str) -> Version:
     """A delete marker to be added."""
-    return fresh(key, Draft(), etag="", size=0, marker=True)
+    return fresh(key, Draft(owner), etag="", size=0, marker=True)
 
 
 def fresh(

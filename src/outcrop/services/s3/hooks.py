@@ -69,7 +69,8 @@ class S3Hooks(Hooks):
         added = [("x-amz-id-2", b64encode(secrets.token_bytes(57)).decode()), ("Server", "AmazonS3")]
         origin = sent.get("origin")
         if origin and (bucket := self._buckets.get(request.get("Bucket") or "")):
-            rule = cors.matching(self._buckets.setting(bucket, "cors") or (), origin, _method(operation))
+            method = sent.get("access-control-request-method") or _method(operation)
+            rule = cors.matching(self._buckets.setting(bucket, "cors") or (), origin, method)
             if rule is not None:
                 added += cors.headers(rule, origin)
         return added

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -43,7 +43,7 @@ class Lists:
             **_common(bucket, request, found, encode),
             "Marker": encode(marker),
             "MaxKeys": limit,
-            **_contents(found, encode, owner(bucket.account)),
+            **_contents(found, encode, show_owner=True),
         }
         if found.truncated and request.get("Delimiter"):
             result["NextMarker"] = encode(found.last)
@@ -58,12 +58,11 @@ class Lists:
         )
         found = self._page(bucket, request, _untoken(token) if token else start or "", limit)
         encode = _encoder(request)
-        shown_owner = owner(bucket.account) if request.get("FetchOwner") else None
         result = {
             **_common(bucket, request, found, encode),
             "MaxKeys": limit,
             "KeyCount": len(found.items) + len(found.prefixes),
-            **_contents(found, encode, shown_owner),
+            **_contents(found, encode, show_owner=bool(request.get("FetchOwner"))),
         }
         if token is not None:
             result["ContinuationToken"] = token
@@ -99,7 +98,7 @@ class Lists:
             Seek(key_marker, self._version_rank(bucket, key_marker, version_marker)) if key_marker else None,
             limit,
         )
-        encode, user = _encoder(request), owner(bucket.account)
+        encode = _encoder(request)
         result = {
             **_common(bucket, request, found, encode),
             "KeyMarker": encode(key_marker),
@@ -114,7 +113,7 @@ class Lists:
                 "VersionId": version.version,
                 "IsLatest": item.latest,
                 "LastModified": moment(version.modified),
-                "Owner": user,
+                "Owner": owner(version.draft.owner),
             }
             if version.marker:
                 markers.append(shown)
@@ -159,7 +158,7 @@ class Lists:
             Seek(key_marker, rank) if key_marker else None,
             limit,
         )
-        encode, user = _encoder(request), owner(bucket.account)
+        encode = _encoder(request)
         result = _common(bucket, request, found, encode)
         del result["Name"]
         result |= {
@@ -175,8 +174,8 @@ class Lists:
                     "Key": encode(upload.key),
                     "Initiated": moment(upload.initiated),
                     "StorageClass": upload.draft.storage_class,
-                    "Owner": user,
-                    "Initiator": user,
+                    "Owner": owner(upload.draft.owner),
+                    "Initiator": owner(upload.draft.owner),
                     **(
                         {"ChecksumAlgorithm": upload.algorithm, "ChecksumType": upload.checksum_type}
                         if upload.algorithm
@@ -206,15 +205,13 @@ def _common(bucket: Bucket, request: Request, found: Page[Any], encode: Callable
     return result
 
 
-def _contents(
-    found: Page[Version], encode: Callable[[str], str], shown_owner: Mapping[str, str] | None
-) -> dict[str, Any]:
+def _contents(found: Page[Version], encode: Callable[[str], str], *, show_owner: bool) -> dict[str, Any]:
     if not found.items:
         return {}
-    also = {} if shown_owner is None else {"Owner": shown_owner}
     return {
         "Contents": [
-            {"Key": encode(item.key), "LastModified": moment(item.modified), **_described(item), **also}
+            {"Key": encode(item.key), "LastModified": moment(item.modified), **_described(item)}
+            | ({"Owner": owner(item.draft.owner)} if show_owner else {})
             for item in found.items
         ]
     }

@@ -171,7 +171,7 @@ class Uploads:
         limit, after = limit_of(request, "MaxParts", "max-parts"), request.get("PartNumberMarker") or 0
         found = self._store.parts(upload, after, limit + 1)
         parts = found[:limit]
-        user = owner(ctx.account)
+        user = owner(upload.draft.owner)
         result: dict[str, Any] = {
             "Bucket": request["Bucket"],
             "Key": upload.key,
@@ -321,10 +321,8 @@ def _copied_range(text: str | None, source: Version) -> tuple[int, int]:
         )
     first, last = int(match[1]), int(match[2])
     if last >= source.size:
-        raise errors.InvalidArgument(
-            f"Range specified is not valid for source object of size: {source.size}",
-            ArgumentName="x-amz-copy-source-range",
-            ArgumentValue=text,
+        raise errors.InvalidRange(
+            f"Range specified is not valid for source object of size: {source.size}", RangeRequested=text
         )
     return first, last + 1
 

@@ -20,7 +20,7 @@ def check_new_bucket(name: str) -> None:
     starts, ends = _RESERVED
     if (
         not _BUCKET.fullmatch(name)
-        or ".." in name
+        or any(pair in name for pair in ("..", ".-", "-."))
         or _is_address(name)
         or name.startswith(starts)
         or name.endswith(ends)

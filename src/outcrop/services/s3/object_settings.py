@@ -41,14 +41,14 @@ class ObjectSettings:
         return drafts.version_shown(bucket, version)
 
     async def get_object_acl(self, ctx: Context, request: Request) -> Result:
-        bucket, version = self._found(ctx, request, "s3:GetObjectAcl")
-        return acl.shown(version.draft.acl, bucket.account)
+        _, version = self._found(ctx, request, "s3:GetObjectAcl")
+        return acl.shown(version.draft.acl, version.draft.owner)
 
     async def put_object_acl(self, ctx: Context, request: Request) -> Result:
         bucket, version = self._found(ctx, request, "s3:PutObjectAcl")
         if not acl.asked(request):
             raise errors.MissingSecurityHeader(MissingHeaderName="x-amz-acl")
-        grants = acl.from_request(request, bucket.account)
+        grants = acl.from_request(request, version.draft.owner, bucket.account)
         check_acl_allowed(self._buckets, bucket, grants)
         self._store.set_acl(version, grants)
         return {}

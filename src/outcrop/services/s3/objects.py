@@ -96,7 +96,7 @@ class Objects:
         key = check_key(request["Key"])
         bucket = self._access.bucket(ctx, request, "s3:DeleteObject", key)
         doomed: list[str] = []
-        shown = self._delete(bucket, request, key, bool(request.get("BypassGovernanceRetention")), doomed)
+        shown = self._delete(ctx, bucket, request, key, bool(request.get("BypassGovernanceRetention")), doomed)
         await self._shelf.discard(doomed)
         return shown
 
@@ -113,7 +113,7 @@ class Objects:
             for one in wanted:
                 named = {name: one[name] for name in ("Key", "VersionId") if one.get(name) is not None}
                 try:
-                    done = self._delete(bucket, one, check_key(one["Key"]), bypass, doomed)
+                    done = self._delete(ctx, bucket, one, check_key(one["Key"]), bypass, doomed)
                 except ServiceError as error:
                     failed.append({**named, "Code": error.code, "Message": error.message})
                     continue
@@ -125,7 +125,7 @@ class Objects:
         return {**({"Deleted": deleted} if deleted else {}), **({"Errors": failed} if failed else {})}
 
     def _delete(
-        self, bucket: Bucket, request: Mapping[str, Any], key: str, bypass: bool, doomed: list[str]
+        self, ctx: Context, bucket: Bucket, request: Mapping[str, Any], key: str, bypass: bool, doomed: list[str]
     ) -> dict[str, Any]:
         """Delete a version, or put a marker on top where the bucket keeps versions. Adds to `doomed`."""
         version_id = request.get("VersionId")
@@ -133,7 +133,7 @@ class Objects:
             version = self._reading.look(bucket, key, version_id)
             conditions.check_delete(request, version)
             if version_id is None and bucket.versioning:
-                added = self._store.add(bucket, drafts.marker(key), b"")
+                added = self._store.add(bucket, drafts.marker(key, ctx.account), b"")
                 doomed += added.doomed
                 return {"DeleteMarker": True, "VersionId": added.version.version}
             if version is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outcrop.services.s3 import errors
@@ -49,12 +49,13 @@ def is_public(policy: Mapping[str, Any]) -> bool:
     )
 
 
-def effects(policy: Mapping[str, Any], action: str, resource: str) -> set[str]:
-    """Effects of the unconditional statements for everyone that speak of the action on the resource."""
+def effects(policy: Mapping[str, Any], action: str, resource: str, principals: Sequence[str]) -> set[str]:
+    """Effects of the unconditional statements that speak of the action on the resource, for everyone or for one of
+    `principals`: what the caller is called in policies."""
     return {
         statement["Effect"]
         for statement in _listed(policy.get("Statement"))
-        if _everyone(statement)
+        if (_everyone(statement) or _names(statement, principals))
         and not statement.get("Condition")
         and any(_like(pattern.lower(), action.lower()) for pattern in _listed(statement.get("Action")))
         and any(_like(pattern, resource) for pattern in _listed(statement.get("Resource")))
@@ -64,6 +65,11 @@ def effects(policy: Mapping[str, Any], action: str, resource: str) -> set[str]:
 def _everyone(statement: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal")
     return principal == "*" or (isinstance(principal, dict) and "*" in _listed(principal.get("AWS")))
+
+
+def _names(statement: Mapping[str, Any], principals: Sequence[str]) -> bool:
+    principal = statement.get("Principal")
+    return isinstance(principal, dict) and any(name in principals for name in _listed(principal.get("AWS")))
 
 
 def _listed(value: Any) -> list[Any]:

@@ -39,7 +39,7 @@ class Reading:
     ) -> Version:
         """The version that a request means. Raises NoSuchKey, NoSuchVersion, MethodNotAllowed, AccessDenied."""
         found = self.look(bucket, key, version_id)
-        self._access.read(ctx, bucket, action, key, found)
+        self._access.object(ctx, bucket, action, key, found)
         if found is None:
             if version_id is None:
                 raise errors.NoSuchKey(Key=key)

@@ -31,7 +31,7 @@ SCHEMA = [
                          size INTEGER NOT NULL, modified REAL NOT NULL, storage_class TEXT NOT NULL,
                          headers TEXT NOT NULL, metadata TEXT NOT NULL, tags TEXT NOT NULL, acl TEXT NOT NULL,
                          checksums TEXT NOT NULL, checksum_type TEXT NOT NULL, parts INTEGER NOT NULL,
-                         upload TEXT NOT NULL, hold TEXT NOT NULL);
+                         upload TEXT NOT NULL, hold TEXT NOT NULL, owner TEXT NOT NULL);
     CREATE INDEX object_by_key ON object (bucket, key, id);
     CREATE UNIQUE INDEX object_listed ON object (bucket, key) WHERE listed = 1;
     CREATE TABLE object_data (object INTEGER PRIMARY KEY REFERENCES object (id) ON DELETE CASCADE, data BLOB NOT NULL);
@@ -71,13 +71,15 @@ class Bucket:
 class Draft:
     """What a client says of an object beside its bytes."""
 
+    owner: str
+    """The account that owns it."""
     storage_class: str = "STANDARD"
     headers: Mapping[str, Any] = field(default_factory=dict)
     """By S3's member names: ContentType, CacheControl, …, ServerSideEncryption, WebsiteRedirectLocation."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
-    acl: Sequence[Mapping[str, Any]] = ()
-    """Grants beyond the owner's full control."""
+    acl: Sequence[Mapping[str, Any]] | None = None
+    """Grants; None for the owner's full control alone."""
     hold: Mapping[str, Any] = field(default_factory=dict)
     """Object lock: Mode, RetainUntilDate (seconds since the epoch), LegalHold."""
 
@@ -169,7 +171,7 @@ class Seek:
 
 _VERSION = (
     "id, bucket, key, version, marker, etag, size, modified, storage_class, headers, metadata, tags, acl, "
-    "checksums, checksum_type, parts, upload, hold"
+    "checksums, checksum_type, parts, upload, hold, owner"
 )
 
 
@@ -288,7 +290,7 @@ class ObjectStore:
                 c.execute("UPDATE object SET listed=0 WHERE bucket=? AND key=? AND listed=1", (bucket.id, version.key))
             draft = version.draft
             c.execute(
-                f"INSERT INTO object (listed, {_VERSION}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                f"INSERT INTO object (listed, {_VERSION}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
                     not version.marker,
                     number,
@@ -309,6 +311,7 @@ class ObjectStore:
                     version.parts,
                     version.upload,
                     _dump(draft.hold),
+                    draft.owner,
                 ),
             )
             if isinstance(content, bytes):
@@ -346,7 +349,7 @@ class ObjectStore:
     def set_headers(self, version: Version) -> None:
         self._db.write("UPDATE object SET headers=? WHERE id=?", (_dump(version.draft.headers), version.id))
 
-    def set_acl(self, version: Version, acl: Sequence[Mapping[str, Any]]) -> None:
+    def set_acl(self, version: Version, acl: Sequence[Mapping[str, Any]] | None) -> None:
         self._db.write("UPDATE object SET acl=? WHERE id=?", (_dump(acl), version.id))
 
     def set_hold(self, version: Version, hold: Mapping[str, Any]) -> None:
@@ -400,6 +403,7 @@ class UploadStore:
 
     def create(self, bucket: Bucket, key: str, draft: Draft, algorithm: str, checksum_type: str) -> Upload:
         fields = {
+            "owner": draft.owner,
             "storage_class": draft.storage_class,
             "headers": draft.headers,
             "metadata": draft.metadata,
@@ -534,6 +538,7 @@ def _bucket(row: Row) -> Bucket:
 
 def _version(row: Row) -> Version:
     draft = Draft(
+        row["owner"],
         row["storage_class"],
         json.loads(row["headers"]),
         json.loads(row["metadata"]),

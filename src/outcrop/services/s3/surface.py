@@ -86,7 +86,11 @@ class Websites:
         except errors.NotModified as error:
             return HttpResponse(304, error.headers)
         except ServiceError as error:
-            if error.code in ("NoSuchKey", "AccessDenied") and key == path and await self._exists(ctx, bucket, config, path):
+            if (
+                error.code in ("NoSuchKey", "AccessDenied")
+                and key == path
+                and await self._exists(ctx, bucket, config, path)
+            ):
                 return _redirect(302, f"{base}{url_encoded(path)}/")
             if target := elsewhere_for(error.status):
                 return _redirect(*target)
