@@ -47,6 +47,8 @@ class Exchange:
     """`place`: who takes it if no path fits."""
     body: bytes | None = None
     """`place` for forms, else `read_body`; None while unread, and for operations that stream in."""
+    sent_body: bytes | None = None
+    """As it was signed: perhaps compressed."""
     found: Found | None = None
     """`route`"""
     operation: Operation | None = None

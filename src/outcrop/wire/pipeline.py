@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from outcrop.services.surface import HttpRequest
 from outcrop.wire.auth.authenticate import Presented, is_chunked, plain_headers, unwrap
 from outcrop.wire.auth.claims import read_claim
 from outcrop.wire.auth.errors import Refusal
-from outcrop.wire.body import TooLarge, one_chunk, read_whole
+from outcrop.wire.body import Body, TooLarge, one_chunk, read_whole
 from outcrop.wire.context import Exchange
 from outcrop.wire.errors import (
     InvalidAction,
@@ -23,6 +24,7 @@ from outcrop.wire.errors import (
     MethodNotAllowed,
     NotBound,
     RequestEntityTooLargeException,
+    SerializationException,
     UnknownOperationException,
     Unreadable,
 )
@@ -104,7 +106,8 @@ async def place(gateway: Gateway, exchange: Exchange) -> None:
                 break
     speaks = any("query" in bound.protocols for bound in exchange.candidates) or not exchange.candidates
     if speaks and exchange.headers.get("content-type", "").startswith(_FORM) and exchange.path == "/":
-        exchange.body = await _read(exchange, _LIMITS["query"], "")
+        exchange.sent_body = await _read(exchange, _LIMITS["query"], "")
+        exchange.body = _unpacked(exchange, _LIMITS["query"], "")
 
 
 async def route(gateway: Gateway, exchange: Exchange) -> None:
@@ -136,7 +139,8 @@ async def identify(gateway: Gateway, exchange: Exchange) -> None:
     if claim is not None and claim.service == "" and not gateway.settings.strict:
         exchange.claim = claim = None
     if claim is None:
-        if gateway.settings.strict and not _is_s3(exchange):
+        assert exchange.operation is not None
+        if gateway.settings.strict and not _is_s3(exchange) and not exchange.operation.unsigned:
             raise Refusal("missing")
         return
     exchange.credential = gateway.authenticator.find(claim)
@@ -151,10 +155,13 @@ async def read_body(gateway: Gateway, exchange: Exchange) -> None:
     operation = exchange.operation
     assert operation is not None
     content = unwrap(exchange.inbox.chunks(), exchange.headers, exchange.claim, exchange.credential)
-    if operation.streams_in:
+    hashed = _is_s3(exchange) or exchange.claim is None or "x-amz-content-sha256" in exchange.headers
+    if operation.streams_in and hashed:
         exchange.stream = content
     else:
-        exchange.body = await _read(exchange, body_limit(operation, _protocol_name(exchange)), operation.name, content)
+        limit = body_limit(operation, _protocol_name(exchange))
+        exchange.sent_body = await _read(exchange, limit, operation.name, content)
+        exchange.body = _unpacked(exchange, limit, operation.name)
     if is_chunked(exchange.headers):
         exchange.headers = plain_headers(exchange.headers)
 
@@ -163,7 +170,7 @@ async def prove(gateway: Gateway, exchange: Exchange) -> None:
     """That the key's owner signed this. After the body, whose hash is signed; S3's clients state the hash in a header
     that the body is compared with as it streams, so S3 was proven before."""
     if exchange.credential is not None and not exchange.proven:
-        _prove(gateway, exchange, exchange.body)
+        _prove(gateway, exchange, exchange.sent_body)
 
 
 async def admit(gateway: Gateway, exchange: Exchange) -> None:
@@ -173,7 +180,7 @@ async def admit(gateway: Gateway, exchange: Exchange) -> None:
     account = credential.account if credential else settings.account
     if credential is not None:
         principal = credential.principal
-    elif _is_s3(exchange):
+    elif _is_s3(exchange) or (exchange.operation is not None and exchange.operation.unsigned):
         principal = Principal(arn="*", user_id="anonymous", kind="anonymous")
     else:
         principal = Principal(arn=f"arn:aws:iam::{account}:root", user_id=account)
@@ -195,8 +202,8 @@ async def parse(gateway: Gateway, exchange: Exchange) -> None:
     assert operation is not None
     assert found.entry is not None
     body: bytes | AsyncIterator[bytes] = exchange.body if exchange.body is not None else b""
-    if exchange.stream is not None:
-        body = exchange.stream
+    if operation.streams_in:
+        body = exchange.stream or Body(one_chunk(exchange.body or b""))
     parts = Parts(found.labels, exchange.query, exchange.headers, body)
     try:
         exchange.request = found.protocol.parse(found.bound.model, operation, parts)
@@ -284,18 +291,36 @@ async def _read(exchange: Exchange, limit: int, operation: str, content: AsyncIt
             raise TooLarge
         return await read_whole(exchange.inbox.chunks() if content is None else content, limit)
     except TooLarge:
-        if _protocol_name(exchange) == "rest-xml":
-            raise MaxMessageLengthExceeded("Your request was too large.", MaxMessageLengthBytes=limit) from None
-        what = f"the {operation} operation" if operation else "this operation"
-        shape = exchange.operation.input if exchange.operation else None
-        if shape is not None and shape.payload and shape.members[shape.payload].shape.kind == "blob":
-            assert exchange.found is not None
-            assert exchange.found.entry is not None
-            member = shape.payload
-            constraint = f"Member must have length less than or equal to {limit}"
-            violation = Violation(member, "(too long to show)", constraint)
-            raise exchange.found.bound.hooks.invalid(exchange.found.entry.name, [violation]) from None
-        raise RequestEntityTooLargeException(f"Request must be smaller than {limit} bytes for {what}") from None
+        raise _too_large(exchange, limit, operation) from None
+
+
+def _too_large(exchange: Exchange, limit: int, operation: str) -> Exception:
+    if _protocol_name(exchange) == "rest-xml":
+        return MaxMessageLengthExceeded("Your request was too large.", MaxMessageLengthBytes=limit)
+    found, shape = exchange.found, exchange.operation.input if exchange.operation else None
+    if found and found.entry and shape and shape.payload and shape.members[shape.payload].shape.kind == "blob":
+        constraint = f"Member must have length less than or equal to {limit}"
+        violation = Violation(shape.payload, "(too long to show)", constraint)
+        return found.bound.hooks.invalid(found.entry.name, [violation])
+    what = f"the {operation} operation" if operation else "this operation"
+    return RequestEntityTooLargeException(f"Request must be smaller than {limit} bytes for {what}")
+
+
+def _unpacked(exchange: Exchange, limit: int, operation: str) -> bytes:
+    """The body, unpacked where the client compressed it, as newer SDKs do with large PutMetricData requests."""
+    assert exchange.sent_body is not None
+    if exchange.headers.get("content-encoding", "").rpartition(",")[2].strip() != "gzip":
+        return exchange.sent_body
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        content = unpacker.decompress(exchange.sent_body, limit + 1)
+    except zlib.error as error:
+        raise SerializationException(f"The request body is not valid gzip: {error}") from None
+    if len(content) > limit:
+        raise _too_large(exchange, limit, operation)
+    if not unpacker.eof:
+        raise SerializationException("The request body is not valid gzip: it ends too early")
+    return content
 
 
 def _asked(exchange: Exchange, signing: str, form: Any = ()) -> Asked:

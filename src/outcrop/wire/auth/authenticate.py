@@ -131,7 +131,7 @@ def payload_hash(claim: Claim, presented: Presented, body: bytes | None) -> str:
     stated = presented.headers.get("x-amz-content-sha256")
     if stated is None and claim.presigned:
         stated = dict(presented.query).get("X-Amz-Content-Sha256")
-    if stated is not None:
+    if stated is not None and (body is None or len(stated) != 64):
         return stated
     if claim.presigned and claim.service == "s3":
         return sigv4.UNSIGNED

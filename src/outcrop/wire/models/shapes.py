@@ -128,6 +128,8 @@ class Operation:
     """What the operation says about the input's XML root: `locationName`, `xmlNamespace`."""
     result_wrapper: str
     errors: tuple[Shape, ...]
+    unsigned: bool
+    """Whether clients send it without a signature: the caller has no key yet."""
 
     @property
     def streams_in(self) -> bool:
@@ -193,6 +195,7 @@ class Model:
             input_root=given or {},
             result_wrapper=(returned or {}).get("resultWrapper", ""),
             errors=tuple(self.shape(error["shape"]) for error in spec.get("errors", ())),
+            unsigned=spec.get("authtype") == "none" or "smithy.api#noAuth" in spec.get("auth", ()),
         )
 
     def _build_shape(self, name: str) -> Shape:

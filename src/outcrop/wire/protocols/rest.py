@@ -54,7 +54,9 @@ class Rest(ABC):
             if value is not None:
                 found[member.name] = value
         if rest := next((m for m in shape.bound if m.location == "querystring" and m.shape.kind == "map"), None):
-            found |= _read_query_map(rest, {m.wire for m in shape.bound if m is not rest}, parts)
+            taken = {m.wire for m in shape.bound if m is not rest}
+            taken |= {item.partition("=")[0] for item in operation.uri.partition("?")[2].split("&")}
+            found |= _read_query_map(rest, taken, parts)
         if shape.payload:
             member = shape.members[shape.payload]
             value = self._read_payload(member, parts.body)
