@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import textwrap
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +17,7 @@ import pytest
 
 from outcrop.engines.functions import FunctionHost, FunctionSpec, Invocation, Outcome, Runtimes, Variables
 
-PYTHON = "python3.11"
+PYTHON = f"python3.{sys.version_info.minor}"
 
 
 @dataclass

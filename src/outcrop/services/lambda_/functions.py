@@ -102,7 +102,8 @@ class Functions:
         latest = lookup.latest(self._store, lookup.name(ctx, request))
         lookup.check_revision(request.get("RevisionId"), latest.revision)
         chosen = settings.update(latest.settings, request)
-        check_layers(self._store, chosen)
+        if request.get("Layers"):
+            check_layers(self._store, chosen)
         if request.get("Role"):
             await self._roles.check(ctx, chosen["Role"])
             latest = lookup.latest(self._store, latest.name)

@@ -17,6 +17,7 @@ from outcrop.services.lambda_.errors import (
     ResourceNotFoundException,
 )
 from outcrop.services.lambda_.names import LATEST, FunctionName
+from outcrop.services.lambda_.roles import LAMBDA
 from outcrop.services.lambda_.store import Function, LambdaStore
 
 MAX_POLICY = 20_480
@@ -73,9 +74,10 @@ def check_access(store: LambdaStore, principal: Principal, function: Function, n
     """Raise AccessDeniedException unless `principal` may invoke the function.
 
     Only AWS services are checked here, such as API Gateway: their `Principal` has kind `service`, the service's name
-    (`apigateway.amazonaws.com`) as `arn`, and as `user_id` the ARN of what calls (an API's route), or nothing.
+    (`apigateway.amazonaws.com`) as `arn`, and as `user_id` the ARN of what calls (an API's route), or nothing. Lambda
+    itself, delivering to a destination, needs no permission.
     """
-    if principal.kind != "service":
+    if principal.kind != "service" or principal == LAMBDA:
         return
     source = principal.user_id if principal.user_id.startswith("arn:") else ""
     for statement in store.statements(function.id, name.qualifier):

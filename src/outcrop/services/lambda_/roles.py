@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from outcrop.services.contract import Context, Principal, ServiceError
@@ -27,10 +28,11 @@ class Keys:
 
 class Roles:
     """`strict` refuses roles that don't exist or don't trust Lambda; otherwise such functions run with the
-    development credentials."""
+    development credentials. `context(account, region)` is Lambda's own."""
 
-    def __init__(self, strict: bool) -> None:
+    def __init__(self, strict: bool, context: Callable[[str, str], Context]) -> None:
         self._strict = strict
+        self._context = context
         self._keys: dict[tuple[str, str], Keys] = {}
 
     async def check(self, ctx: Context, role: str) -> None:
@@ -38,19 +40,22 @@ class Roles:
         if not self._strict:
             return
         try:
-            await _assume(ctx, role, "lambda-role-check")
+            await _assume(self._context(ctx.account, ctx.region), role, "lambda-role-check")
         except ServiceError:
             raise InvalidParameterValueException(
                 "The role defined for the function cannot be assumed by Lambda."
             ) from None
 
-    async def keys(self, ctx: Context, version: Version) -> Keys:
-        """Keys that are good for some minutes at least. `ctx` is Lambda's own."""
-        role, session = str(version.settings["Role"]), f"{version.name.name:_<2}"  # sessions have two characters at least
+    async def keys(self, version: Version) -> Keys:
+        """Keys that are good for some minutes at least."""
+        role, session = (
+            str(version.settings["Role"]),
+            f"{version.name.name:_<2}",
+        )  # sessions have two characters at least
         keys = self._keys.get((role, session))
         if keys is None or keys.expires_at < time.time() + RENEW_SECONDS:
             try:
-                keys = await _assume(ctx, role, session)
+                keys = await _assume(self._context(version.name.account, version.name.region), role, session)
             except ServiceError as error:
                 if self._strict:
                     raise

@@ -45,7 +45,7 @@ def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]
 
     store = LambdaStore(deps.database("lambda"))
     code = CodeStore(store, deps.blobs("lambda"), data / "code")
-    roles, metrics = Roles(strict), Metrics(context)
+    roles, metrics = Roles(strict, context), Metrics(context)
     machine = child_environment("PATH", "HOME")
     runtimes = Runtimes(
         deps.settings.cache,

@@ -48,7 +48,6 @@ class Watch:
         resume: Callable[[str], None],
     ) -> None:
         self._roles = roles
-        self._context = context
         self._endpoint = endpoint
         self._shipping = Shipping(context, lambda stream: resume(stream.environment))
         self._journals: dict[str, Journal] = {}
@@ -71,7 +70,7 @@ class Watch:
     async def prepare(self, environment: EnvironmentInfo) -> Variables:
         version = cast(Version, environment.spec.tag)
         name, settings = version.name, version.settings
-        keys = await self._roles.keys(self._context(name.account, name.region), version)
+        keys = await self._roles.keys(version)
         day = datetime.fromtimestamp(environment.started_at, UTC)
         stream = Stream(
             name.account,
