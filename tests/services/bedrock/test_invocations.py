@@ -320,7 +320,8 @@ async def test_invoke_model_of_nova_with_tools_and_pictures(scripted, png):
     [
         ([{"text": 7}], "#/messages/0/content/0/text"),
         ([{"image": {"format": "png", "source": {}}}], "source: required key"),
-        ([{"image": 7}], r"required key \[source\]"),
+        ([{"image": 7}], "image: expected type: JSONObject, found: Integer"),
+        ([{"document": {"name": "n", "format": "../x", "source": {"bytes": "aGk="}}}, {"text": "x"}], "needs a format"),
         ([{"image": {"format": "png", "source": {"bytes": "!"}}}], "not base64"),
         ([{"toolResult": {"toolUseId": "x", "content": "y"}}], "toolResult/content"),
         ([{"toolUse": {}}], r"required key \[toolUseId\]"),

@@ -67,7 +67,7 @@ class Extractive:
         entered = await tokens.prompt(generation)
         reason: StopReason = "end_turn"
         scanner = StopScanner(generation.stop)
-        kept = scanner.feed(text)
+        kept = scanner.feed(text.encode("utf-8", "replace").decode())
         kept += scanner.flush()
         if scanner.found is not None:
             reason = "stop_sequence"

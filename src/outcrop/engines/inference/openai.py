@@ -165,10 +165,11 @@ class OpenAI:
         if self._client is None:
             raise EngineDown(f"the engine {endpoint.label} is closed")
         url = f"{endpoint.url}/chat/completions"
-        headers = {"accept": "text/event-stream"}
+        headers = {"accept": "text/event-stream", "content-type": "application/json"}
         if endpoint.api_key:
             headers["authorization"] = f"Bearer {endpoint.api_key}"
-        request = self._client.build_request("POST", url, json=_body(endpoint, generation), headers=headers)
+        content = json.dumps(_body(endpoint, generation)).encode()
+        request = self._client.build_request("POST", url, content=content, headers=headers)
         try:
             response = await self._client.send(request, stream=True)
         except httpx.ConnectTimeout as error:

@@ -22,6 +22,7 @@ MAX_IMAGE_SIDE = 8000
 MAX_DOCUMENT_BYTES = 4_718_592
 
 _PLAIN = frozenset({"txt", "md", "csv"})
+_PARSED = frozenset({"pdf", "html", "doc", "docx", "xls", "xlsx"})
 
 
 class Media:
@@ -44,16 +45,18 @@ class Media:
         """The document as plain text, whatever its format."""
         name, source = block["name"], block["source"]
         if "text" in source:
-            return Document(name, "txt", source["text"].encode())
+            return Document(name, "txt", _bytes(source["text"]))
         if "content" in source:
-            return Document(name, "txt", "\n\n".join(part.get("text", "") for part in source["content"]).encode())
+            return Document(name, "txt", _bytes("\n\n".join(part.get("text", "") for part in source["content"])))
         format = block.get("format")
-        if format is None:
-            raise ValidationException(f"The document at {where} needs a format.")
+        if format not in _PLAIN | _PARSED:
+            raise ValidationException(
+                f"The document at {where} needs a format out of {', '.join(sorted(_PLAIN | _PARSED))}."
+            )
         data = await _source(ctx, source, where, MAX_DOCUMENT_BYTES)
         if format in _PLAIN:
             return Document(name, format, data)
-        return Document(name, "txt", (await self._parse(data, format, where)).encode())
+        return Document(name, "txt", _bytes(await self._parse(data, format, where)))
 
     async def _parse(self, data: bytes, format: str, where: str) -> str:
         parser = await self._open_parser()
@@ -77,6 +80,11 @@ class Media:
                 await parser.open()
                 self._parser = parser
             return self._parser
+
+
+def _bytes(text: str) -> bytes:
+    """JSON can spell half a surrogate pair, UTF-8 can't."""
+    return text.encode("utf-8", "replace")
 
 
 def _text(document: ParsedDocument) -> str:

@@ -97,7 +97,7 @@ class Reader:
                 return [await self._guarded(value, f"{where}.guardContent")]
             case "citationsContent":
                 return [Text("".join(part.get("text", "") for part in value.get("content", ())))]
-            case _ if kind in _UNANSWERED:
+            case kind if kind in _UNANSWERED:
                 return []
             case _:
                 raise ValidationException(f"This model doesn't support the {kind} content block at {where}.")
@@ -121,7 +121,7 @@ class Reader:
                 return await self._media.document(self._ctx, value, where)
             case "searchResult":
                 text = "\n\n".join(part["text"] for part in value["content"])
-                return Document(value["title"], "txt", text.encode())
+                return Document(value["title"], "txt", text.encode("utf-8", "replace"))
             case "text":
                 return Text(str(value))
             case "json":

@@ -45,6 +45,7 @@ _SCHEMA: dict[str, Any] = {
         "tools": {"type": "array", "items": {"type": "object", "required": ["function"]}},
     },
 }
+_STOP = {"properties": {"stop": {"type": "array", "items": {"type": "string"}}}}
 _DATA_URL = re.compile(r"data:image/\w+;base64,(?P<data>.*)", re.DOTALL)
 _REASONS = {"end_turn": "stop", "max_tokens": "length", "stop_sequence": "stop", "tool_use": "tool_calls"}
 
@@ -52,11 +53,14 @@ _REASONS = {"end_turn": "stop", "max_tokens": "length", "stop_sequence": "stop",
 class Chat:
     def read(self, body: Body, model: FoundationModel) -> Mapping[str, Any]:
         check(body, _SCHEMA)
-        stop = body.get("stop")
+        stop = body.get("stop") or []
+        if isinstance(stop, str):
+            stop = [stop]
+        check({"stop": stop}, _STOP)
         config = {
             **inference(body, maxTokens="max_tokens", temperature="temperature", topP="top_p"),
             **inference(body, maxTokens="max_completion_tokens"),
-            "stopSequences": [stop] if isinstance(stop, str) else list(stop or ()),
+            "stopSequences": stop,
         }
         request: dict[str, Any] = {
             "messages": _messages(body["messages"]),

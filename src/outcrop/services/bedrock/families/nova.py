@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from outcrop.services.bedrock.blocks import BlockEvents
@@ -16,14 +16,40 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runs import Completion
 
-_BLOCKS = {"type": "array", "minItems": 1, "items": {"type": "object"}}
+
+def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+_STRING = {"type": "string"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 200}
+_SOURCE = _object((), bytes=_STRING, s3Location=_object(("uri",), uri=_STRING))
+_IMAGE = _object(("source",), format=_STRING, source=_SOURCE)
+_DOCUMENT = _object(("name", "source"), name=_NAME, format=_STRING, source=_SOURCE)
+_RESULT = _object((), text=_STRING, image=_IMAGE, document=_DOCUMENT)
+_BLOCK = _object(
+    (),
+    text=_STRING,
+    image=_IMAGE,
+    document=_DOCUMENT,
+    toolUse=_object(("toolUseId", "name", "input"), toolUseId=_STRING, name=_STRING, input={"type": "object"}),
+    toolResult=_object(
+        ("toolUseId", "content"), toolUseId=_STRING, content={"type": "array", "items": _RESULT}, status=_STRING
+    ),
+)
+_BLOCKS = {"type": "array", "minItems": 1, "items": _BLOCK}
+_TOOL_SPEC = _object(
+    ("name", "inputSchema"), name=_STRING, description=_STRING, inputSchema=_object(("json",), json={"type": "object"})
+)
+_TOOL = _object((), toolSpec=_TOOL_SPEC)
+_CHOICE = _object((), tool=_object(("name",), name=_STRING))
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["messages"],
     "additionalProperties": False,
     "properties": {
         "schemaVersion": {"type": "string", "enum": ["messages-v1"]},
-        "system": {"type": "array", "items": {"type": "object", "required": ["text"]}},
+        "system": {"type": "array", "items": _object(("text",), text=_STRING)},
         "messages": {
             "type": "array",
             "minItems": 1,
@@ -46,19 +72,9 @@ _SCHEMA: dict[str, Any] = {
                 "stopSequences": {"type": "array", "items": {"type": "string"}},
             },
         },
-        "toolConfig": {
-            "type": "object",
-            "required": ["tools"],
-            "properties": {"tools": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
-        },
+        "toolConfig": _object(("tools",), tools={"type": "array", "minItems": 1, "items": _TOOL}, toolChoice=_CHOICE),
         "additionalModelRequestFields": {"type": "object"},
     },
-}
-_REQUIRED: dict[str, tuple[str, ...]] = {
-    "image": ("source",),
-    "document": ("name", "source"),
-    "toolUse": ("toolUseId", "name", "input"),
-    "toolResult": ("toolUseId", "content"),
 }
 
 
@@ -76,9 +92,9 @@ class Nova:
             "additionalModelRequestFields": inference(given, top_k="top_k", topK="topK"),
         }
         if body.get("system"):
-            request["system"] = [{"text": str(part["text"])} for part in body["system"]]
+            request["system"] = [{"text": part["text"]} for part in body["system"]]
         if "toolConfig" in body:
-            request["toolConfig"] = _tools(body["toolConfig"])
+            request["toolConfig"] = body["toolConfig"]
         return request
 
     def write(self, completion: Completion, model: FoundationModel) -> Body:
@@ -125,43 +141,22 @@ def _message(message: Body, index: int) -> Body:
 
 
 def _block(block: Body, path: str) -> Body:
+    """A block of Converse: what is base64 here is bytes there."""
+    read: Body = {}
     for kind, value in block.items():
-        if kind == "text" and not isinstance(value, str):
-            raise malformed(f"{path}/text: expected type: String")
-        for key in _REQUIRED.get(kind, ()):
-            if not isinstance(value, dict) or key not in value:
-                raise malformed(f"{path}/{kind}: required key [{key}] not found")
         if kind in ("image", "document"):
-            return {kind: {**value, "source": _source(value["source"], f"{path}/{kind}/source")}}
-        if kind == "toolResult":
-            if not isinstance(value["content"], list) or not all(isinstance(part, dict) for part in value["content"]):
-                raise malformed(f"{path}/toolResult/content: expected type: JSONArray")
+            read[kind] = {**value, "source": _source(value["source"], f"{path}/{kind}/source")}
+        elif kind == "toolResult":
             parts = [_block(part, f"{path}/toolResult/content/{at}") for at, part in enumerate(value["content"])]
-            return {kind: {**value, "content": parts}}
-    return block
+            read[kind] = {**value, "content": parts}
+        else:
+            read[kind] = value
+    return read
 
 
-def _source(source: Any, path: str) -> Body:
-    if isinstance(source, dict) and isinstance(source.get("bytes"), str):
+def _source(source: Body, path: str) -> Body:
+    if "bytes" in source:
         return {"bytes": decoded(source["bytes"], f"{path}/bytes")}
-    location = source.get("s3Location") if isinstance(source, dict) else None
-    if isinstance(location, dict) and isinstance(location.get("uri"), str):
-        return {"s3Location": {"uri": location["uri"]}}
+    if "s3Location" in source:
+        return source
     raise malformed(f"{path}: required key [bytes] not found")
-
-
-def _tools(config: Body) -> Body:
-    for at, tool in enumerate(config["tools"]):
-        spec = tool.get("toolSpec")
-        schema = spec.get("inputSchema") if isinstance(spec, dict) else None
-        if not isinstance(spec, dict) or not isinstance(spec.get("name"), str) or not isinstance(schema, dict):
-            raise malformed(f"#/toolConfig/tools/{at}: required keys [toolSpec.name, toolSpec.inputSchema] not found")
-    choice = config.get("toolChoice", {})
-    named = choice.get("tool") if isinstance(choice, dict) else None
-    if (
-        not isinstance(choice, dict)
-        or (named is not None and not isinstance(named, dict))
-        or (named and "name" not in named)
-    ):
-        raise malformed("#/toolConfig/toolChoice: expected auto, any or tool with a name")
-    return config
