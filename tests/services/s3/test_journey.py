@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import boto3
@@ -110,6 +111,15 @@ def test_put_get_and_list(s3, books):
         "dir/",
         "ünï/",
     ]
+
+
+def test_headers_come_back(s3, books):
+    expires = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+    s3.put_object(Bucket=books, Key="a", Body=b"", Expires=expires, ContentEncoding="deflate, gzip", CacheControl="x")
+    for got in (s3.head_object(Bucket=books, Key="a"), s3.get_object(Bucket=books, Key="a")):
+        assert (got["Expires"], got["ContentEncoding"], got["CacheControl"]) == (expires, "deflate, gzip", "x")
+    got = s3.get_object(Bucket=books, Key="a", ResponseExpires=expires, ResponseContentType="a/b")
+    assert (got["Expires"], got["ContentType"]) == (expires, "a/b")
 
 
 def test_errors(s3, books):

@@ -14,6 +14,7 @@ from typing import Any
 from outcrop.services.contract import Context
 from outcrop.services.s3 import acl, checksums, errors
 from outcrop.services.s3.bucket_settings import check_acl_allowed
+from outcrop.services.s3.names import http_date
 from outcrop.services.s3.store import Bucket, BucketStore, Draft, Version
 from outcrop.services.s3.tags import from_header
 
@@ -81,6 +82,8 @@ def _owner(ctx: Context, store: BucketStore, bucket: Bucket, request: Mapping[st
 def content_headers(request: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: request[name] for name in CONTENT_HEADERS if request.get(name)}
     kept.setdefault("ContentType", DEFAULT_TYPE)
+    if isinstance(kept.get("Expires"), datetime):
+        kept["Expires"] = http_date(kept["Expires"])
     if "ContentEncoding" in kept:
         codings = [part.strip() for part in kept["ContentEncoding"].split(",")]
         if "aws-chunked" in codings:

@@ -84,6 +84,8 @@ class S3Hooks(Hooks):
         if inner or name in ("delete", "tagging") or name.lower().endswith("configuration"):
             return errors.MalformedXML() if inner or value is not None else errors.MissingRequestBodyError()
         match name:
+            case "aCL":
+                return errors.InvalidArgument(ArgumentName="x-amz-acl", ArgumentValue=value)
             case "storageClass":
                 return errors.InvalidStorageClass(StorageClassRequested=value)
             case "checksumAlgorithm":
