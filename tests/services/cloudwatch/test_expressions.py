@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outcrop.services.cloudwatch.expressions import BadExpression, Series, evaluate
 
@@ -51,6 +53,13 @@ def test_evaluate(text, expected):
     assert points == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("text", ["FILL(m, 0)", "FILL(m, REPEAT)", "TIME_SERIES(1)"])
+def test_evaluate_refuses_endless_time(text):
+    endless = Series({0: 1.0}, range(0, 1 << 40))
+    with pytest.raises(BadExpression, match="more than 100,800 periods"):
+        evaluate(text, {"m": [endless]}, [endless])
+
+
 def test_evaluate_several_series():
     assert compute("METRICS() * 2") == [{0: 2, 60: 4, 180: 16}, {0: 20, 60: 0, 120: 10}]
     assert compute("SLICE(METRICS(), 1)") == [dict(B.points)]
@@ -78,3 +87,20 @@ def test_evaluate_several_series():
 def test_evaluate_refuses(text, said):
     with pytest.raises(BadExpression, match=said.replace("(", r"\(")):
         compute(text)
+
+
+PIECES = st.sampled_from(
+    [
+        *["a", "b", "both", "1", "2.5", "1e9", "+", "-", "*", "/", "^", "(", ")", "[", "]", ",", "==", "<", "AND", "OR", "'x'", "$"],
+        *["METRICS()", "SUM", "AVG", "MAX", "FILL", "IF", "RATE", "DIFF", "REPEAT", "FIRST", "SLICE", "PERIOD", "LOG"],
+    ]
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(PIECES, max_size=12).map(" ".join))
+def test_any_text_is_an_expression_or_refused(text):
+    try:
+        compute(text)
+    except BadExpression as error:
+        assert str(error)

@@ -39,6 +39,11 @@ async def test_put_log_events(call, put):
     assert page["events"][0]["ingestionTime"] >= NOW
 
 
+async def test_put_log_events_takes_any_text(call, put):
+    await put("half \ud800 a character", "nul \x00", "é\n")
+    assert (await messages(call))[0] == ["half ? a character", "nul \x00", "é\n"]
+
+
 async def test_put_log_events_refuses_bad_batches(call, put):
     with pytest.raises(InvalidParameterException, match="chronological order"):
         await put("a", "b", step=-1)

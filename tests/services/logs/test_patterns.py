@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outcrop.services.logs.patterns import InvalidPattern, compile_pattern
 
@@ -168,3 +170,32 @@ def test_hostile_messages_match_nothing():
     assert not matches("{ $.a = 1 }", "[" * 100_000)
     assert not matches("{ $.a = 1 }", '{"a": ' + "9" * 10_000 + "}")
     assert not matches("[a, b, c=1]", "[ " * 50_000)
+
+
+PIECES = st.sampled_from(
+    [
+        *["{", "}", "[", "]", "(", ")", "$", ".", ",", "&&", "||", "=", "!=", ">", "<", "%", "*", "?", "-", "...", "5", "é"],
+        '"',
+        "'",
+        "\\",
+        "",
+        "a",
+        "IS",
+        "NULL",
+        "NOT",
+        "EXISTS",
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(PIECES, max_size=14).map(" ".join) | st.lists(PIECES, max_size=14).map("".join), st.text(max_size=40))
+def test_any_text_is_a_pattern_or_refused(pattern, message):
+    try:
+        compiled = compile_pattern(pattern)
+    except InvalidPattern as error:
+        assert str(error)
+    else:
+        compiled.match(message)
+        compiled.match(EVENT)
+        compiled.match(APACHE)

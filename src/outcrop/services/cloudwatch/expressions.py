@@ -5,6 +5,7 @@ Values are numbers, series, and lists of series. The text is parsed by hand: it 
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 import operator
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 MAX_DEPTH = 60
+MAX_POINTS = 100_800
 
 
 class BadExpression(ValueError):
@@ -197,7 +199,7 @@ class _Parser:
                 arguments.append(self._level(0))
         if name == "TIME_SERIES" and len(arguments) == 1 and isinstance(arguments[0], float):
             grid = next((series.grid for series in self._known), range(0))
-            return Series(dict.fromkeys(grid, arguments[0]), grid)
+            return Series(dict.fromkeys(_bounded(grid), arguments[0]), grid)
         function = _FUNCTIONS.get(name)
         if function is None:
             raise BadExpression(f"The function {name} is not supported here")
@@ -330,21 +332,30 @@ def _fill(value: Value, filling: Value | str) -> Value:
     if isinstance(value, list):
         return [_as_series(_fill(series, filling)) for series in value]
     series = _as_series(value)
-    points = {at: series.points[at] if at in series.points else _filled(series, filling, at) for at in series.grid}
+    grid, known = _bounded(series.grid), sorted(series.points)
+    points = {at: series.points[at] if at in series.points else _filled(series, known, filling, at) for at in grid}
     return _series(points, series)
 
 
-def _filled(series: Series, filling: Value | str, at: int) -> float | None:
+def _bounded(grid: range) -> range:
+    """A grid to walk through, if it isn't too long for that."""
+    if len(grid) > MAX_POINTS:
+        raise BadExpression(f"The time range has more than {MAX_POINTS:,} periods; shorten it or lengthen the period")
+    return grid
+
+
+def _filled(series: Series, known: Sequence[int], filling: Value | str, at: int) -> float | None:
     if isinstance(filling, Series):
         return filling.points.get(at)
     if not isinstance(filling, str):
         return _scalar(filling)
-    before = max((other for other in series.points if other < at), default=None)
-    after = min((other for other in series.points if other > at), default=None)
-    if before is None:
+    place = bisect.bisect(known, at)
+    if place == 0:
         return None
-    if filling == "REPEAT" or after is None:
+    before = known[place - 1]
+    if filling == "REPEAT" or place == len(known):
         return series.points[before]
+    after = known[place]
     share = (at - before) / (after - before)
     return series.points[before] + share * (series.points[after] - series.points[before])
 

@@ -42,7 +42,7 @@ class Events:
         self._tails = tails
 
     async def put_log_events(self, ctx: Context, request: Request) -> Result:
-        events = [(event["timestamp"], event["message"]) for event in request["logEvents"]]
+        events = [(event["timestamp"], _storable(event["message"])) for event in request["logEvents"]]
         size = _check_batch(events)
         group = find_group(self._store, ctx, request)
         stream = find_stream(self._store, group, request["logStreamName"])
@@ -148,6 +148,11 @@ class Events:
         if names:
             return [find_stream(self._store, group, name) for name in dict.fromkeys(names)]
         return [stream for stream in self._store.streams(group) if stream.name.startswith(prefix or "")]
+
+
+def _storable(message: str) -> str:
+    """JSON may carry halves of characters, which are no text."""
+    return message if message.isascii() else message.encode("utf-8", "replace").decode()
 
 
 def _size(message: str) -> int:

@@ -5,8 +5,19 @@ import json
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outcrop.services.apigateway.http_apis.exchange import Failure
+from outcrop.services.apigateway.http_apis.payloads import read_reply
 
 from ..conftest import url
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
 
 
 async def event_of(stack, method="GET", path="/", version="2.0", routes=("$default",), **request):
@@ -235,3 +246,22 @@ async def test_head_has_no_body(stack):
     answer = await stack.http("HEAD", url(api_id))
     assert (answer.body, answer.header("content-length")) == (b"", "4")
     assert json.loads(json.dumps(stack.lambda_.events[-1]))["requestContext"]["http"]["method"] == "HEAD"
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"statusCode": st.sampled_from([200, "201", 404.0, 99, None, [], "x"])},
+        optional=dict.fromkeys(("headers", "multiValueHeaders", "cookies", "body", "isBase64Encoded"), JSON),
+    )
+    | JSON,
+    st.sampled_from(["1.0", "2.0"]),
+)
+def test_any_reply_is_an_answer_or_a_failure(answer, version):
+    try:
+        reply = read_reply(json.dumps(answer).encode(), version)
+    except Failure as failure:
+        reply = failure.reply()
+    assert 200 <= reply.status <= 599
+    assert isinstance(reply.body, bytes)
+    assert not any("\n" in name + value or "\r" in name + value for name, value in reply.headers)
