@@ -127,7 +127,7 @@ class Shelf:
 
 
 class _Intake:
-    """Digests a body and puts it down, in batches and beside the event loop once it is large."""
+    """Digests a body and puts it down; once it is large in batches, each in a thread while the next one arrives."""
 
     def __init__(self, blobs: Blobs, inline: int, algorithms: set[str]) -> None:
         self._blobs = blobs
@@ -138,6 +138,7 @@ class _Intake:
         self._writer: BlobWriter | None = None
         self._waiting: list[bytes] = []
         self._waiting_size = 0
+        self._under_way: asyncio.Future[None] | None = None
         self.size = 0
 
     async def take(self, piece: bytes) -> None:
@@ -155,6 +156,7 @@ class _Intake:
                 self._values[claim.algorithm] = checksums.compute(claim.algorithm, data)
             return self._received(claim, data)
         await self._flush()
+        await self._settle()
         self._finish_digests()
         if claim.algorithm is None or claim.algorithm in self._values:
             claim.verify(self._md5.digest(), self._values)
@@ -171,6 +173,8 @@ class _Intake:
             raise
 
     def abort(self) -> None:
+        if self._under_way is not None:
+            self._under_way.cancel()
         if self._writer is not None:
             self._writer.abort()
 
@@ -195,7 +199,13 @@ class _Intake:
         self._waiting_size = 0
         if self._writer is None:
             self._writer = self._blobs.create()
-        await asyncio.to_thread(self._write, self._writer, data)
+        await self._settle()
+        self._under_way = asyncio.get_running_loop().run_in_executor(None, self._write, self._writer, data)
+
+    async def _settle(self) -> None:
+        if self._under_way is not None:
+            await self._under_way
+            self._under_way = None
 
     def _write(self, writer: BlobWriter, data: bytes) -> None:
         self._digest(data)
