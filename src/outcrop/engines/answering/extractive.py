@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Answer, Part, Passage
 from outcrop.engines.answering.questions import Question
-from outcrop.engines.answering.scoring import Candidate, Reading, read, relevance, score
+from outcrop.engines.answering.scoring import Candidate, Reading, read, relevance, score, shortlist
 from outcrop.engines.answering.units import DANGLING, NUMBERED, Unit, squeeze, units_of
 from outcrop.engines.indexing.terms import terms
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 THRESHOLD = 0.3
 
 MOST_PASSAGES = 12
-MOST_UNITS = 220
 LONGEST_ANSWER = 900
 """Characters, unless one list or listing alone is longer."""
 LONGEST_LIST = 1600
@@ -55,14 +54,7 @@ class ExtractiveAnswerer:
         if not asked.terms:
             return None
         readings = await asyncio.to_thread(_read, asked, passages)
-        texts = list(
-            dict.fromkeys(
-                text
-                for reading in readings
-                if reading.unit.kind != "heading"
-                for text in (reading.alone, reading.in_context)
-            )
-        )
+        texts = list(dict.fromkeys(text for one in shortlist(readings) for text in (one.alone, one.in_context)))
         if not texts:
             return None
         (vector,) = await self._embedder.embed([asked.text], "query")
@@ -85,17 +77,10 @@ class ExtractiveAnswerer:
 
 
 def _read(question: Question, passages: Sequence[Passage]) -> list[Reading]:
-    return read(question, _collect(passages))
-
-
-def _collect(passages: Sequence[Passage]) -> list[Unit]:
-    """The units of the best passages."""
-    ranked = sorted(range(len(passages)), key=lambda at: -passages[at].score)[:MOST_PASSAGES]
-    found: list[Unit] = []
-    for index in ranked:
-        passage = passages[index]
-        found.extend(units_of(index, passage.text, passage.section)[: MOST_UNITS - len(found)])
-    return found
+    units: list[Unit] = []
+    for index, passage in enumerate(passages[:MOST_PASSAGES]):
+        units.extend(units_of(index, passage.text, passage.section))
+    return read(question, units)
 
 
 def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence[Unit]) -> list[list[Unit]]:
@@ -107,21 +92,21 @@ def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence
     most = MOST_SENTENCES.get(question.kind, _SENTENCES)
     chosen: list[tuple[float, list[Unit]]] = []
     kept: list[Candidate] = []
-    taken: set[tuple[int, int]] = set()
+    said: set[str] = set()
     size = count = 0
     for candidate in candidates:
         if candidate is not best and not _worth_adding(question, candidate, best, kept):
             continue
-        if (candidate.unit.passage, candidate.unit.position) in taken:
+        if candidate.unit.text in said:
             continue
-        group = _with_neighbours(candidate.unit, by_passage[candidate.unit.passage], question.kind in _SHORT)
-        fresh = [unit for unit in group if (unit.passage, unit.position) not in taken]
+        group = _fullest(candidate.unit, by_passage, question.kind in _SHORT)
+        fresh = [unit for unit in group if unit.text not in said]
         length = sum(len(unit.text) + 1 for unit in fresh)
         sentences = sum(unit.kind == "sentence" for unit in fresh) or 1
         if chosen and (size + length > LONGEST_ANSWER or count + sentences > most):
             continue
         chosen.append((candidate.score, fresh))
-        taken.update((unit.passage, unit.position) for unit in fresh)
+        said.update(unit.text for unit in fresh)
         kept.append(candidate)
         size, count = size + length, count + sentences
         if count >= most or size >= LONGEST_ANSWER:
@@ -141,6 +126,15 @@ def _worth_adding(question: Question, candidate: Candidate, best: Candidate, kep
         if float(candidate.vector @ other.vector) > _SAME or len(shared) > 0.8 * len(own):
             return False
     return True
+
+
+def _fullest(unit: Unit, by_passage: Mapping[int, Sequence[Unit]], short: bool) -> list[Unit]:
+    """The unit with what belongs to it, from the passage that has most of that: chunks cut lists and paragraphs."""
+    groups = [_with_neighbours(unit, by_passage[unit.passage], short)]
+    for passage, line in by_passage.items():
+        if passage != unit.passage:
+            groups.extend(_with_neighbours(twin, line, short) for twin in line if twin.text == unit.text)
+    return max(groups, key=lambda group: sum(len(one.text) for one in group[:20]))
 
 
 def _with_neighbours(unit: Unit, line: Sequence[Unit], short: bool) -> list[Unit]:
@@ -187,7 +181,7 @@ def _goes_on(unit: Unit, after: Unit) -> bool:
     if unit.introduces:
         return True
     if unit.kind == "code":
-        return after.kind == "code" and after.paragraph == unit.paragraph
+        return after.kind == "sentence" and after.text[:1].islower()
     return unit.kind in ("sentence", "item") and not unit.ends and after.kind == "code"
 
 

@@ -70,7 +70,7 @@ _SOUGHT = re.compile(
     r"(?P<noun>[^\W\d_]{3,}(?:\s+[^\W\d_]{3,}(?=\s+(?:is|are|was|were|do|does|did|can|has|have)\b))?)",
     re.IGNORECASE,
 )
-_ABSTRACT = frozenset(
+ABSTRACT = frozenset(
     stem(word)
     for word in """
     purpose goal aim role meaning difference reason idea point advantage advantages disadvantage disadvantages benefit
@@ -188,7 +188,7 @@ class Question:
         (`What is the purpose of …`)."""
         match = _OF.search(self.text.strip())
         found = query_terms(match["head"]) if match else []
-        return [] if any(term in _ABSTRACT for term in found) else found
+        return [] if any(term in ABSTRACT for term in found) else found
 
 
 def pairs(text: str) -> frozenset[tuple[str, str]]:

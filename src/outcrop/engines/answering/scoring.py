@@ -29,7 +29,11 @@ _ALONE = 0.5
 """Of a sentence's meaning without its heading, in the mean with its meaning under it."""
 _LEAST_COSINE = 0.25
 
-_ACRONYM = re.compile(r"((?:[^\W_]+[\s-]+){1,8})\(([A-Za-z]{2,8}?)s?\)")
+MOST_COMPARED = 160
+"""Units whose meaning is compared with the question's; about two milliseconds each."""
+
+_ACRONYM = re.compile(r"\(([A-Za-z]{2,8}?)s?\)")
+_LOOK_BACK = 160
 _CJK = re.compile(r"[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -57,6 +61,8 @@ class Reading:
     own: frozenset[str]
     above: frozenset[str]
     """Terms of its heading."""
+    shared: float
+    """How many of the question's terms it has, those of the heading for half."""
 
     @property
     def alone(self) -> str:
@@ -85,8 +91,19 @@ def read(question: Question, units: Sequence[Unit]) -> list[Reading]:
             if set(terms(long)) <= own:
                 own |= set(terms(short))
         said = replace(unit, text=text)
-        readings.append(Reading(unit, said, frozenset(own), frozenset(terms(unit.heading))))
+        above = frozenset(terms(unit.heading))
+        shared = len(asked & own) + 0.5 * len((asked & above) - own)
+        readings.append(Reading(unit, said, frozenset(own), above, shared))
     return readings
+
+
+def shortlist(readings: Sequence[Reading]) -> list[Reading]:
+    """What is worth embedding, in order: everything but headings, or the units that share most with the question."""
+    quotable = [one for one in readings if one.unit.kind != "heading"]
+    if len(quotable) <= MOST_COMPARED:
+        return quotable
+    best = sorted(range(len(quotable)), key=lambda at: (-quotable[at].shared, at))[:MOST_COMPARED]
+    return [quotable[at] for at in sorted(best)]
 
 
 def score(
@@ -96,7 +113,7 @@ def score(
     vector: NDArray[np.float32],
     meaning: Mapping[str, NDArray[np.float32]],
 ) -> list[Candidate]:
-    """All units but headings, best first. `meaning` has the vectors of the readings' texts."""
+    """The units whose texts have vectors in `meaning`, best first."""
     weights = _term_weights(question.terms, readings)
     sections = [frozenset(terms(passage.section)) for passage in passages]
     form = _NEEDED_FORM if form_matters(question) else _FORM
@@ -106,7 +123,7 @@ def score(
     candidates = []
     for number, reading in enumerate(readings):
         unit = reading.unit
-        if unit.kind == "heading":
+        if unit.kind == "heading" or reading.alone not in meaning:
             continue
         beside = frozenset().union(*(readings[at].own for at in _beside(readings, number)))
         coverage = _coverage(weights, reading, beside, sections[unit.passage])
@@ -120,7 +137,7 @@ def score(
             + form * suits
             + _PAIRS * len(question.pairs & pairs(reading.said.text)) / (len(question.pairs) or 1)
             + _HEAD * bool(head and head <= reading.own)
-            - _BLEMISH * blemish(unit)
+            - _BLEMISH * max(blemish(unit), 0.5 * _is_header(readings, number))
             - _FOREIGN * (bool(_CJK.search(unit.text)) == in_latin)
         )
         candidates.append(Candidate(unit, cosine, coverage, value, suits, reading.own, row))
@@ -191,6 +208,14 @@ def _beside(readings: Sequence[Reading], number: int) -> Iterable[int]:
             yield at
 
 
+def _is_header(readings: Sequence[Reading], number: int) -> bool:
+    """Whether a row is the first of its table."""
+    unit = readings[number].unit
+    before, after = (readings[at].unit if 0 <= at < len(readings) else None for at in (number - 1, number + 1))
+    rows = [other and other.kind == "row" and other.passage == unit.passage for other in (before, after)]
+    return unit.kind == "row" and not rows[0] and bool(rows[1])
+
+
 def _term_weights(wanted: Sequence[str], readings: Sequence[Reading]) -> dict[str, float]:
     """How much each of the question's terms tells: the rarer among the units, the more."""
     counts = Counter(term for reading in readings for term in reading.own)
@@ -202,7 +227,8 @@ def _acronyms(units: Sequence[Unit]) -> dict[str, str]:
     found: dict[str, str] = {}
     for unit in units:
         for match in _ACRONYM.finditer(unit.text):
-            spoken = re.split(r"[\s-]+", match[1].strip())[-len(match[2]) :]
-            if [word[0].lower() for word in spoken] == list(match[2].lower()):
-                found[match[2]] = " ".join(spoken)
+            before = unit.text[max(0, match.start() - _LOOK_BACK) : match.start()]
+            spoken = re.findall(r"[^\W_]+", before)[-len(match[1]) :]
+            if [word[0].lower() for word in spoken] == list(match[1].lower()):
+                found[match[1]] = " ".join(spoken)
     return found

@@ -12,12 +12,13 @@ from outcrop.engines.chunking.sentences import split_sentences
 
 Kind = Literal["sentence", "heading", "item", "row", "code"]
 
-LONGEST_PASSAGE = 20_000
-"""Characters of a passage that are looked at."""
+LONGEST_PASSAGE = 300_000
+"""Characters of a passage that are looked at. Passages are long where documents aren't cut."""
 LONGEST_UNIT = 900
 _LONGEST_HEADING = 90
 
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffe\uffff\0]")
+_SQUEEZED = re.compile(_INVISIBLE.pattern[:-1] + r"\s*#_\-‐‑–—•❒|]+")
 _BULLET = re.compile(r"[•◦▪▫‣·●○■□➢➤✓✔❒❑❖◆◇★☆▶►\uf0a7\uf0b7\uf0d8](?:\s+|(?=\w))|[-–—*+]\s+")
 NUMBERED = re.compile(r"(?:\(?(?:[0-9]{1,2}|[a-z]|[ivx]{1,4})[.)]|[0-9]{1,2}\))\s+(?=\S)")
 _MARKUP = re.compile(r"\*\*|__(?=\w)|(?<=\w)__|^#{1,6}\s+")
@@ -87,7 +88,7 @@ def tidy(text: str) -> str:
 
 def squeeze(text: str) -> str:
     """What two renderings of the same text have in common: no white space, no markup, no hyphens."""
-    return "".join(char for char in _INVISIBLE.sub("", text) if not (char.isspace() or char in "*#_-‐‑–—•❒"))
+    return _SQUEEZED.sub("", text)
 
 
 def units_of(passage: int, text: str, section: str = "") -> list[Unit]:
@@ -109,7 +110,7 @@ def units_of(passage: int, text: str, section: str = "") -> list[Unit]:
             above = f"{heading}: {label}" if heading and label else heading or label
             if piece == "row":
                 header = header if found and found[-1].kind == "row" else shown
-                above = f"{heading}: {header}" if heading and header != shown else heading
+                above = ": ".join(part for part in (heading, header if header != shown else "") if part)
             if piece == "item" and intro:
                 above = f"{above}: {intro}" if above else intro
             elif piece != "item":
@@ -144,11 +145,18 @@ def _blocks(text: str) -> Iterator[tuple[Kind, str]]:
             at += 1
             continue
         kind = _kind(line, alone=_opens(lines, at))
+        if kind == "heading" and not _SECTION.match(line.strip()) and _before_code(lines, at + 1):
+            kind = "sentence"
         end = at + 1
         while end < len(lines) and lines[end].strip() and _belongs(kind, lines[end - 1], lines[end]):
             end += 1
         yield kind, "\n".join(lines[at:end])
         at = end
+
+
+def _before_code(lines: Sequence[str], at: int) -> bool:
+    below = next((line for line in lines[at : at + 3] if line.strip()), "")
+    return bool(below) and _kind(below, alone=False) == "code"
 
 
 def _opens(lines: Sequence[str], at: int) -> bool:
