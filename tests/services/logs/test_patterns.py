@@ -173,22 +173,11 @@ def test_hostile_messages_match_nothing():
 
 
 PIECES = st.sampled_from(
-    [
-        *["{", "}", "[", "]", "(", ")", "$", ".", ",", "&&", "||", "=", "!=", ">", "<", "%", "*", "?", "-", "...", "5", "é"],
-        '"',
-        "'",
-        "\\",
-        "",
-        "a",
-        "IS",
-        "NULL",
-        "NOT",
-        "EXISTS",
-    ]
+    [*"{}[]()$.,=<>%*?-5aé\"'\\", "&&", "||", "!=", "...", "", "IS", "NULL", "NOT", "EXISTS"],
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(PIECES, max_size=14).map(" ".join) | st.lists(PIECES, max_size=14).map("".join), st.text(max_size=40))
 def test_any_text_is_a_pattern_or_refused(pattern, message):
     try:

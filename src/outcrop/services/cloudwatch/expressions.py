@@ -230,6 +230,8 @@ def _safe(compute: Callable[..., float], *numbers: float) -> float | None:
 
 def _combine(compute: Callable[[float, float], float], left: Value, right: Value) -> Value:
     """Number with number, and series point by point; a point without its partner is left out."""
+    if isinstance(left, list) and isinstance(right, list):
+        raise BadExpression("Two lists of series can't be combined; reduce one of them, as with SUM")
     if isinstance(left, list):
         return [_as_series(_combine(compute, item, right)) for item in left]
     if isinstance(right, list):
