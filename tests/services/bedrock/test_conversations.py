@@ -1,4 +1,5 @@
 import asyncio
+import io
 
 import pytest
 
@@ -137,6 +138,19 @@ async def test_converse_reads_html_documents_as_text(client):
         modelId=CLAUDE, messages=[user({"document": document}, {"text": "How far away is the moon?"})]
     )
     assert answer["output"]["message"]["content"][0]["text"].endswith("The moon is 384,400 km away.")
+
+
+async def test_converse_reads_pdfs(client):
+    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
+    buffer = io.BytesIO()
+    page = canvas.Canvas(buffer)
+    page.drawString(72, 720, "The moon is 384,400 km away from the Earth.")
+    page.save()
+    document = {"name": "moon", "format": "pdf", "source": {"bytes": buffer.getvalue()}}
+    answer = await client.converse(
+        modelId=CLAUDE, messages=[user({"document": document}, {"text": "How far away is the moon?"})]
+    )
+    assert "384,400 km" in answer["output"]["message"]["content"][0]["text"]
 
 
 async def test_converse_reads_documents_from_s3(make):

@@ -9,13 +9,14 @@ from outcrop.engines.inference.engine import Finish
 from outcrop.services.bedrock.blocks import BlockEvents
 from outcrop.services.bedrock.families import family_of
 from outcrop.services.bedrock.generations import read_generation
-from outcrop.services.bedrock.messages import write_block
+from outcrop.services.bedrock.messages import check_documents, write_block
 from outcrop.services.bedrock.pointers import read_pointer, select
 from outcrop.services.bedrock.runs import Completion
 from outcrop.services.bedrock.streams import Stream
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
+    from outcrop.engines.inference.engine import Generation
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.media import Media
     from outcrop.services.bedrock.runs import Run, Runs
@@ -32,7 +33,7 @@ class Conversations:
     async def converse(self, ctx: Context, request: Request) -> Result:
         model = self._model(request)
         paths = _paths(request)
-        generation = await read_generation(ctx, model, request, self._media)
+        generation = await self._read(ctx, model, request)
         completion = await self._runs.complete(ctx, model, generation)
         finish = completion.finish
         result: dict[str, Any] = {
@@ -51,7 +52,7 @@ class Conversations:
         if not model.streaming:
             raise ValidationException("The model is unsupported for streaming.")
         paths = _paths(request)
-        generation = await read_generation(ctx, model, request, self._media)
+        generation = await self._read(ctx, model, request)
         run = await self._runs.start(ctx, model, generation)
 
         def extras(finish: Finish) -> Mapping[str, Any]:
@@ -59,6 +60,10 @@ class Conversations:
             return select(family_of(model).write(completion, model), paths) if paths else {}
 
         return {"stream": Stream(run, _events(run, extras, _echoed(request)))}
+
+    async def _read(self, ctx: Context, model: FoundationModel, request: Request) -> Generation:
+        check_documents(request.get("messages") or ())
+        return await read_generation(ctx, model, request, self._media)
 
     def _model(self, request: Request) -> FoundationModel:
         if request.get("guardrailConfig", {}).get("guardrailIdentifier"):

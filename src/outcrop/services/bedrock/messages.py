@@ -171,10 +171,17 @@ def _check_counts(message: Mapping[str, Any], where: str) -> None:
         raise ValidationException(
             f"The message at {where} has more than the {MAX_DOCUMENTS} documents that are allowed."
         )
-    if "document" in kinds and "text" not in kinds and "guardContent" not in kinds:
-        raise ValidationException(
-            f"The content field in the Message object at {where} has a document. Add a text block to it and try again."
-        )
+
+
+def check_documents(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Converse wants a text beside a document; the models' own bodies don't."""
+    for index, message in enumerate(messages):
+        kinds = {kind for block in message["content"] for kind in block}
+        if "document" in kinds and not kinds & {"text", "guardContent"}:
+            raise ValidationException(
+                f"The content field in the Message object at messages.{index} has a document. Add a text block to it "
+                "and try again."
+            )
 
 
 def _check_tools(messages: Sequence[Message], positions: Sequence[int]) -> None:
