@@ -71,6 +71,11 @@ _CONTENTS_ROW = re.compile(r"^[0-9]{1,2}(?:\.[0-9]{1,2})*\.? \|.*(?:\.|\| [0-9]{
 _REMARK = re.compile(
     r"\b(?:see|shown in|listed in|refer to) (?:the )?(?:table|figure|section|chapter|appendix)\b", re.I
 )
+_ABOUT_ITSELF = re.compile(
+    r"(?:in )?this (?:article|paper|report|section|chapter|document|\w+ report)"
+    r" (?:describes|presents|will|gives|provides|details|discusses|we)\b",
+    re.IGNORECASE,
+)
 _COMMANDING = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instructions?|prompts?|rules?|guidelines?|context|above"
     r"|previous)\b|\bsystem prompt\b|\byou are (?:now|an? (?:ai|assistant|language model|chatbot))\b"
@@ -115,9 +120,9 @@ def fit(question: Question, unit: Unit, found: Sequence[str]) -> float:
             return _defines(question, unit)
 
 
-def form_matters(question: Question) -> bool:
-    """Whether only a sentence with a number, an amount or a date can answer."""
-    return question.kind in ("count", "amount", "date")
+def form_weight(question: Question) -> float:
+    """How much `fit` counts: most where only a sentence with a number, an amount or a date can answer."""
+    return {"count": 0.30, "amount": 0.30, "date": 0.30, "reason": 0.24}.get(question.kind, 0.16)
 
 
 def lacks_form(question: Question, texts: Sequence[str]) -> bool:
@@ -149,7 +154,7 @@ def blemish(unit: Unit) -> float:
         marks += 0.5
     elif _CITATION.search(text):
         marks += 0.15
-    if _REMARK.search(text):
+    if _REMARK.search(text) or _ABOUT_ITSELF.match(text):
         marks += 0.1
     if unit.kind in ("sentence", "item") and text.isascii():
         letters = sum(map(len, _WORDLIKE.findall(text)))

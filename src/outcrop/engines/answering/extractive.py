@@ -32,6 +32,7 @@ _SENTENCES = 5
 _TO_THIS_END = re.compile(
     r"(?:to|with|for|in|because of|by doing) (?:\w+ )?this\b(?! (?:lesson|course|chapter|section))", re.IGNORECASE
 )
+_MOST_ROWS = 8
 _LONGEST_QUESTION = 2000
 
 _CLOSE, _CLOSE_TO_CLEAR = 0.86, 0.92
@@ -154,8 +155,11 @@ def _with_neighbours(unit: Unit, line: Sequence[Unit], short: bool) -> list[Unit
             last = _table(line[last], line)[-1].position
     group = [one for one in line[first : last + 1] if one.kind != "heading"]
     if unit.kind == "row":
-        header = _table(unit, line)[0]
-        group = [header, *group] if header not in group else group
+        header, *rows = _table(unit, line)
+        if header is unit:
+            group.extend(rows[:_MOST_ROWS])
+        elif header not in group:
+            group.insert(0, header)
     return group
 
 
@@ -237,6 +241,8 @@ def _assemble(groups: Sequence[Sequence[Unit]], passages: Sequence[Passage]) -> 
         before: Unit | None = None
         for unit in group:
             holders = _holders(unit, squeezed)
+            if before and _own_line(unit) and (same := tuple(at for at in parts[-1].passages if at in holders)):
+                holders = same
             number = NUMBERED.match(unit.text) if alone and unit.kind == "item" else None
             gap = "" if not text else "\n" if opening or _own_line(unit) or (before and _own_line(before)) else " "
             if parts and not opening and parts[-1].passages == holders:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Passage
-from outcrop.engines.answering.evidence import blemish, fit, form_matters, lacks_form
+from outcrop.engines.answering.evidence import blemish, fit, form_weight, lacks_form
 from outcrop.engines.answering.questions import Question, pairs
 from outcrop.engines.answering.units import Unit
 from outcrop.engines.indexing.terms import terms
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Chosen on quality/questions.json; docs/decisions/0004-retrieval.md says what they reach.
-_MEANING, _WORDS, _PASSAGE, _FORM, _NEEDED_FORM, _BLEMISH, _FOREIGN = 0.62, 0.28, 0.10, 0.16, 0.30, 0.35, 0.3
+_MEANING, _WORDS, _PASSAGE, _BLEMISH, _FOREIGN = 0.62, 0.28, 0.10, 0.35, 0.3
 _CJK_MEANING, _CJK_WORDS = 0.15, 0.75
 """The built-in embedder knows no Chinese, Japanese or Korean: every text is near every other."""
 _HEAD, _PAIRS = 0.12, 0.08
@@ -116,7 +116,7 @@ def score(
     """The units whose texts have vectors in `meaning`, best first."""
     weights = _term_weights(question.terms, readings)
     sections = [frozenset(terms(passage.section)) for passage in passages]
-    form = _NEEDED_FORM if form_matters(question) else _FORM
+    form = form_weight(question)
     by_meaning, by_words = (_CJK_MEANING, _CJK_WORDS) if question.language == "cjk" else (_MEANING, _WORDS)
     head = frozenset(question.head)
     in_latin = not _CJK.search(question.text)

@@ -226,6 +226,8 @@ def _continues(before: Unit, kind: Kind, text: str) -> bool:
 
 
 def _is_heading(text: str) -> bool:
+    if text.endswith(":") and len(text.split()) <= 3 and text[:1].isupper():
+        return True
     if len(text) > _LONGEST_HEADING or _ENDS.search(text) or text[-1] in ",;:：、" or len(text.split()) > 12:
         return False
     if _NUMBERED_HEADING.match(text):
