@@ -1,0 +1,223 @@
+"""boto3 and plain HTTP against a stack in a process of its own."""
+
+import concurrent.futures
+import http.client
+import json
+import os
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import botocore.exceptions
+import pytest
+from tests.services.lambda_.conftest import ECHO, PYTHON, ROLE, zipped
+
+from outcrop.testing import StackProcess
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    with StackProcess(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def client(stack):
+    return stack.client("lambda")
+
+
+def create(client, name, code=ECHO, **settings):
+    request = {"Runtime": PYTHON, "Role": ROLE, "Handler": "app.handler", "Timeout": 20, **settings}
+    client.create_function(FunctionName=name, Code={"ZipFile": zipped(code)}, **request)
+    client.get_waiter("function_active_v2").wait(FunctionName=name)
+
+
+def test_the_life_of_a_function(client):
+    create(client, "life")
+    client.get_waiter("function_exists").wait(FunctionName="life")
+    answer = client.invoke(FunctionName="life", Payload=b'{"a": "\xc3\xbc"}')
+    assert answer["StatusCode"] == 200
+    assert answer["ExecutedVersion"] == "$LATEST"
+    assert "FunctionError" not in answer
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/json"
+    assert json.loads(answer["Payload"].read()) == {"a": "ü"}
+    client.update_function_code(FunctionName="life", ZipFile=zipped("def handler(e, c):\n    1 / 0"))
+    client.get_waiter("function_updated_v2").wait(FunctionName="life")
+    answer = client.invoke(FunctionName="life", LogType="Tail")
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read())["errorType"] == "ZeroDivisionError"
+    version = client.publish_version(FunctionName="life")["Version"]
+    client.get_waiter("published_version_active").wait(FunctionName="life", Qualifier=version)
+    pages = client.get_paginator("list_versions_by_function").paginate(FunctionName="life")
+    assert [each["Version"] for page in pages for each in page["Versions"]] == ["$LATEST", "1"]
+    assert client.invoke(FunctionName="life", InvocationType="DryRun")["StatusCode"] == 204
+    assert client.invoke(FunctionName="life", InvocationType="Event")["StatusCode"] == 202
+    location = client.get_function(FunctionName="life")["Code"]["Location"]
+    with urllib.request.urlopen(location) as response:
+        assert response.read()[:2] == b"PK"
+    client.delete_function(FunctionName="life")
+    with pytest.raises(client.exceptions.ResourceNotFoundException) as caught:
+        client.get_function(FunctionName="life")
+    assert caught.value.response["Error"]["Message"].startswith("Function not found: arn:aws:lambda:")
+    assert caught.value.response["Type"] == "User"
+
+
+def test_a_handler_uses_the_stack_as_its_role(stack, client):
+    stack.client("iam").create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps(TRUST))
+    stack.client("s3").create_bucket(Bucket="lectures")
+    stack.client("s3").put_object(Bucket="lectures", Key="a", Body=b"text of the lecture")
+    code = """
+        import boto3
+        def handler(event, context):
+            body = boto3.client("s3").get_object(Bucket="lectures", Key="a")["Body"].read().decode()
+            return body, boto3.client("sts").get_caller_identity()["Arn"]
+    """
+    create(client, "reads", code, Role="arn:aws:iam::000000000000:role/reader")
+    body, arn = json.loads(client.invoke(FunctionName="reads")["Payload"].read())
+    assert body == "text of the lecture"
+    assert arn == "arn:aws:sts::000000000000:assumed-role/reader/reads"
+
+
+def test_functions_that_invoke_functions(client):
+    code = """
+        import json, boto3
+        def handler(event, context):
+            if not event:
+                return 0
+            answer = boto3.client("lambda").invoke(FunctionName="nested", Payload=json.dumps(event - 1))
+            return 1 + json.load(answer["Payload"])
+    """
+    create(client, "nested", code)
+    assert client.invoke(FunctionName="nested", Payload=b"5")["Payload"].read() == b"5"
+
+
+def test_invoke_with_response_stream(client):
+    create(client, "streams")
+    events = list(client.invoke_with_response_stream(FunctionName="streams", Payload=b'"x"')["EventStream"])
+    assert events[0]["PayloadChunk"]["Payload"] == b'"x"'
+    assert "InvokeComplete" in events[-1]
+
+
+def test_reserved_concurrency_throttles(stack, client):
+    create(client, "closed")
+    client.put_function_concurrency(FunctionName="closed", ReservedConcurrentExecutions=0)
+    with pytest.raises(client.exceptions.TooManyRequestsException) as caught:
+        client.invoke(FunctionName="closed")
+    assert caught.value.response["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        ({"Runtime": "cobol"}, "InvalidParameterValueException|ValidationException"),
+        ({"Role": "me"}, "ValidationException"),
+        ({"Timeout": 5401}, "ValidationException"),
+        ({"Timeout": 901}, "InvalidParameterValueException"),
+        ({"Handler": "a b"}, "ValidationException"),
+        ({"Code": {"ZipFile": b"no"}}, "InvalidParameterValueException"),
+    ],
+)
+def test_bad_requests_are_refused(client, settings, code):
+    request = {"Runtime": PYTHON, "Role": ROLE, "Handler": "app.handler", "Code": {"ZipFile": zipped(ECHO)}, **settings}
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        client.create_function(FunctionName="bad", **request)
+    assert re.fullmatch(code, caught.value.response["Error"]["Code"])
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_sixteen_clients_at_once(stack, client):
+    create(client, "busy")
+    started = time.perf_counter()
+
+    def one(number):
+        own = stack.client("lambda")
+        return [json.load(own.invoke(FunctionName="busy", Payload=str(n).encode())["Payload"]) for n in range(20)]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        results = list(pool.map(one, range(16)))
+    assert results == [list(range(20))] * 16
+    assert time.perf_counter() - started < 30
+
+
+def test_a_function_url(stack, client):
+    code = """
+        import json
+        def handler(event, context):
+            if event["rawPath"] == "/plain":
+                return "inferred"
+            http = event["requestContext"]["http"]
+            body = {"method": http["method"], "path": event["rawPath"], "query": event.get("queryStringParameters"),
+                    "body": event.get("body"), "base64": event["isBase64Encoded"], "cookies": event.get("cookies")}
+            return {"statusCode": 201, "headers": {"x-mine": "1"}, "cookies": ["a=b", "c=d"], "body": json.dumps(body)}
+    """
+    create(client, "web", code)
+    cors = {"AllowOrigins": ["https://course.example"], "AllowMethods": ["GET"], "MaxAge": 60}
+    made = client.create_function_url_config(FunctionName="web", AuthType="NONE", Cors=cors)
+    url = urlsplit(made["FunctionUrl"])
+    assert re.fullmatch(r"[a-z0-9]{32}\.lambda-url\.us-east-1\.localhost", url.hostname)
+    assert client.get_function_url_config(FunctionName="web")["FunctionUrl"] == made["FunctionUrl"]
+
+    def get(path, method="GET", body=None, host=url.netloc, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", urlsplit(stack.url).port)
+        connection.request(method, path, body, {"Host": host, **headers})
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+    assert get("/")[0] == 403
+    client.add_permission(FunctionName="web", StatementId="all", Action="lambda:InvokeFunctionUrl", Principal="*",
+                          FunctionUrlAuthType="NONE")  # fmt: skip
+    headers = {"Content-Type": "text/plain", "Cookie": "s=1; t=2"}
+    status, got, body = get("/a%20b?x=1&x=2&y=", "POST", "ü".encode(), **headers)
+    assert status == 201
+    assert got["x-mine"] == "1"
+    assert got.get_all("set-cookie") == ["a=b", "c=d"]
+    assert json.loads(body) == {
+        "method": "POST",
+        "path": "/a b",
+        "query": {"x": "1,2", "y": ""},
+        "body": "ü",
+        "base64": False,
+        "cookies": ["s=1", "t=2"],
+    }
+    status, got, body = get("/plain", Origin="https://course.example")
+    assert (status, body, got["content-type"]) == (200, b"inferred", "application/json")
+    assert got["access-control-allow-origin"] == "https://course.example"
+    assert "access-control-allow-origin" not in get("/plain", Origin="https://other.example")[1]
+    status, got, _ = get(
+        "/plain", "OPTIONS", Origin="https://course.example", **{"Access-Control-Request-Method": "GET"}
+    )
+    assert (status, got["access-control-allow-methods"], got["access-control-max-age"]) == (200, "GET", "60")
+    path = f"/_outcrop/lambda/url/{url.hostname.split('.')[0]}/plain"
+    assert get(path, host="127.0.0.1")[2] == b"inferred"
+    client.delete_function_url_config(FunctionName="web")
+    assert get("/plain")[0] == 404
+
+
+def test_a_server_that_is_killed_leaves_no_process_and_loses_no_function(tmp_path):
+    with StackProcess(tmp_path) as stack:
+        client = stack.client("lambda")
+        create(client, "survivor", "import os\ndef handler(event, context):\n    return os.getpid()")
+        pid = json.load(client.invoke(FunctionName="survivor")["Payload"])
+        assert Path(f"/proc/{pid}").exists()
+        os.kill(stack.pid, 9)
+        deadline = time.monotonic() + 5
+        while _alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not _alive(pid)
+    with StackProcess(tmp_path) as stack:
+        assert json.load(stack.client("lambda").invoke(FunctionName="survivor")["Payload"]) != pid
+
+
+def _alive(pid):
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
