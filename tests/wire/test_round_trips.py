@@ -62,7 +62,9 @@ CHECKED = frozenset(
     for name in ("CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128")
 )
 """What botocore compares bodies with."""
-DEFAULTS = frozenset({"contentType", "ResponseStreamContentType", "ExpiresString", "LocationConstraint"})
+DEFAULTS = frozenset(
+    {"contentType", "ContentLength", "ResponseStreamContentType", "ExpiresString", "LocationConstraint"}
+)
 """What answers carry although the handler didn't say it, or what botocore makes up."""
 ADDED = frozenset(
     {"ContentMD5", "ChecksumAlgorithm", "ChecksumCRC32", "ChecksumMode", "ContentLength", "EncodingType", "ContentType"}
