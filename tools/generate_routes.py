@@ -22,6 +22,7 @@ SERVICES = (
     "lambda",
     "logs",
     "s3",
+    "s3control",
     "s3vectors",
     "sts",
 )

@@ -24,7 +24,7 @@ FOLDERS = {
     "knowledge_bases": ("bedrock-agent", "bedrock-agent-runtime"),
     "lambda_": ("lambda",),
     "logs": ("logs",),
-    "s3": ("s3",),
+    "s3": ("s3", "s3control"),
 }
 PLAIN = {
     "string": "str",

@@ -23,18 +23,19 @@ CREDENTIAL = Credential("test", "secret", ACCOUNT, ROOT)
 class Client:
     """`await client.put_object(Bucket="b", Key="k", Body=b"…")`; `client.at(region="eu-west-1")` for another caller."""
 
-    def __init__(self, service, context):
+    def __init__(self, service, control, context):
         self.service = service
+        self.control = control
         self.context = context
         self._operations = {
             name: getattr(resource, name)
-            for resource in service.resources
+            for resource in (*service.resources, *control.resources)
             for name in dir(resource)
             if not name.startswith("_")
         }
 
     def at(self, **changes):
-        return Client(self.service, replace(self.context, **changes))
+        return Client(self.service, self.control, replace(self.context, **changes))
 
     @property
     def anonymous(self):
@@ -95,9 +96,9 @@ def home(tmp_path):
             lookup={"test": CREDENTIAL}.get,
             endpoint=lambda: "http://127.0.0.1:4566",
         )
-        (service,) = s3.services(deps)
+        service, control = s3.services(deps)
         context = Context(ACCOUNT, "us-east-1", ROOT, str(uuid.uuid4()), call=None)
-        return Client(service, context)
+        return Client(service, control, context)
 
     def files():
         return sorted(path for path in (tmp_path / "s3" / "blobs").glob("*/*") if path.is_file())

@@ -13,6 +13,8 @@ def test_rewrite(hooks):
     assert hooks.rewrite("books.s3.localhost", "/a%20b") == "/books/a%20b"
     assert hooks.rewrite("books.s3.localhost", "/") == "/books/"
     assert hooks.rewrite("localhost", "/books/a") == "/books/a"
+    control = "/v20180820/tags/arn%3Aaws%3As3%3A%3A%3Abooks"
+    assert hooks.rewrite("000000000000.localhost", control) == control
 
 
 def test_claims(hooks):

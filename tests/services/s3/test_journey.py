@@ -46,10 +46,10 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
-    def client(self, secret="secret", **config):
+    def client(self, secret="secret", service="s3", host="127.0.0.1", **config):
         return boto3.client(
-            "s3",
-            endpoint_url=self.url,
+            service,
+            endpoint_url=f"http://{host}:{self.port}",
             aws_access_key_id="test",
             aws_secret_access_key=secret,
             region_name="us-east-1",
@@ -181,6 +181,19 @@ def test_settings_of_every_kind(s3, books):
     assert s3.get_bucket_encryption(Bucket=books)["ServerSideEncryptionConfiguration"]["Rules"]
     s3.put_object(Bucket=books, Key="k", Body=b"", Tagging="x=1")
     assert s3.get_object_tagging(Bucket=books, Key="k")["TagSet"] == [{"Key": "x", "Value": "1"}]
+
+
+def test_tags_by_s3_control(server, s3, books, resolved):
+    """As Terraform reads and writes them."""
+    control = server.client(service="s3control", host="localhost")
+    named = {"AccountId": "000000000000", "ResourceArn": f"arn:aws:s3:::{books}"}
+    control.tag_resource(**named, Tags=[{"Key": "a", "Value": "b"}])
+    assert control.list_tags_for_resource(**named)["Tags"] == [{"Key": "a", "Value": "b"}]
+    assert s3.get_bucket_tagging(Bucket=books)["TagSet"] == [{"Key": "a", "Value": "b"}]
+    control.untag_resource(**named, TagKeys=["a"])
+    assert control.list_tags_for_resource(**named)["Tags"] == []
+    with pytest.raises(ClientError, match="NoSuchResource"):
+        control.list_tags_for_resource(AccountId="000000000000", ResourceArn="arn:aws:s3:::nowhere")
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
@@ -323,28 +336,22 @@ def test_virtual_hosts(server, s3, books, host):
     assert fetch(f"{server.url}/dir/a", Host=host.format(books))[2] == b"hosted"
 
 
-def test_virtual_host_addressing_of_boto3(server, s3, books):
-    def resolve(request, **_):
-        request.headers["Host"] = request.url.split("/")[2].replace("127.0.0.1", "s3.localhost")
-
-    client = boto3.client(
-        "s3",
-        endpoint_url=f"http://s3.localhost:{server.port}",
-        aws_access_key_id="test",
-        aws_secret_access_key="secret",
-        region_name="us-east-1",
-        config=Config(s3={"addressing_style": "virtual"}),
-    )
+@pytest.fixture
+def resolved(monkeypatch):
+    """Every host below localhost is this machine, as on most systems it is."""
     real = socket.getaddrinfo
 
-    def loopback(host, *args, **options):
+    def resolve(host, *args, **options):
         return real("127.0.0.1" if str(host).endswith("localhost") else host, *args, **options)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket, "getaddrinfo", loopback)
-        client.put_object(Bucket=books, Key="k", Body=b"virtual")
-        assert client.get_object(Bucket=books, Key="k")["Body"].read() == b"virtual"
-        assert client.list_objects_v2(Bucket=books)["KeyCount"] == 1
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+def test_virtual_host_addressing_of_boto3(server, s3, books, resolved):
+    client = server.client(host="s3.localhost", s3={"addressing_style": "virtual"})
+    client.put_object(Bucket=books, Key="k", Body=b"virtual")
+    assert client.get_object(Bucket=books, Key="k")["Body"].read() == b"virtual"
+    assert client.list_objects_v2(Bucket=books)["KeyCount"] == 1
     assert s3.get_object(Bucket=books, Key="k")["Body"].read() == b"virtual"
 
 

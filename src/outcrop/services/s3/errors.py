@@ -337,3 +337,8 @@ class MissingRequestBodyError(S3Error):
 
 class BadRequest(S3Error):
     text = "Bad Request"
+
+
+class NoSuchResource(S3Error):
+    status = 404
+    text = "The specified resource doesn't exist."

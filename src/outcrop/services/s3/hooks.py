@@ -10,6 +10,7 @@ from typing import Any
 from outcrop.services.contract import ServiceError
 from outcrop.services.hooks import Hooks, Violation
 from outcrop.services.s3 import cors, errors, hosts
+from outcrop.services.s3.control import PATH as CONTROL_PATH
 from outcrop.services.s3.store import BucketStore
 
 _POSTS = ("delete_objects", "create_multipart_upload", "complete_multipart_upload", "restore_object")
@@ -56,7 +57,7 @@ class S3Hooks(Hooks):
         self._buckets = buckets
 
     def rewrite(self, host: str, raw_path: str) -> str:
-        bucket = hosts.api_bucket(host)
+        bucket = None if raw_path.startswith(CONTROL_PATH) else hosts.api_bucket(host)
         return raw_path if bucket is None else f"/{bucket}{raw_path}"
 
     def claims(self, method: str, host: str, raw_path: str, query: str, headers: Mapping[str, str]) -> bool:

@@ -10,6 +10,7 @@ from outcrop.services.s3.access import Access
 from outcrop.services.s3.bodies import Shelf
 from outcrop.services.s3.bucket_settings import BucketAccess, BucketContents, BucketOptions, BucketReports
 from outcrop.services.s3.buckets import Buckets
+from outcrop.services.s3.control import ResourceTags
 from outcrop.services.s3.copying import Copies, Sources
 from outcrop.services.s3.hooks import S3Hooks
 from outcrop.services.s3.lists import Lists
@@ -54,6 +55,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
             on_start=sweeping.start,
             on_stop=sweeping.stop,
         ),
+        Service("s3control", ResourceTags(buckets, access)),
     )
 
 

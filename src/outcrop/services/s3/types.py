@@ -338,6 +338,11 @@ class CreateBucketRequest(TypedDict):
     BucketNamespace: NotRequired[str]
 
 
+class CreateBucketResult(TypedDict):
+    Location: NotRequired[str]
+    BucketArn: NotRequired[str]
+
+
 class CreateMultipartUploadOutput(TypedDict):
     AbortDate: NotRequired[datetime]
     AbortRuleId: NotRequired[str]
@@ -682,6 +687,10 @@ class GetBucketLifecycleConfigurationRequest(TypedDict):
     ExpectedBucketOwner: NotRequired[str]
 
 
+class GetBucketLifecycleConfigurationResult(TypedDict):
+    Rules: NotRequired[list[S3ControlLifecycleRule]]
+
+
 class GetBucketLocationOutput(TypedDict):
     LocationConstraint: NotRequired[str]
 
@@ -733,6 +742,10 @@ class GetBucketPolicyRequest(TypedDict):
     ExpectedBucketOwner: NotRequired[str]
 
 
+class GetBucketPolicyResult(TypedDict):
+    Policy: NotRequired[str]
+
+
 class GetBucketPolicyStatusOutput(TypedDict):
     PolicyStatus: NotRequired[PolicyStatus]
 
@@ -749,6 +762,10 @@ class GetBucketReplicationOutput(TypedDict):
 class GetBucketReplicationRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketReplicationResult(TypedDict):
+    ReplicationConfiguration: NotRequired[S3ControlReplicationConfiguration]
 
 
 class GetBucketRequestPaymentOutput(TypedDict):
@@ -769,6 +786,10 @@ class GetBucketTaggingRequest(TypedDict):
     ExpectedBucketOwner: NotRequired[str]
 
 
+class GetBucketTaggingResult(TypedDict):
+    TagSet: list[S3Tag]
+
+
 class GetBucketVersioningOutput(TypedDict):
     Status: NotRequired[str]
     MFADelete: NotRequired[str]
@@ -777,6 +798,11 @@ class GetBucketVersioningOutput(TypedDict):
 class GetBucketVersioningRequest(TypedDict):
     Bucket: str
     ExpectedBucketOwner: NotRequired[str]
+
+
+class GetBucketVersioningResult(TypedDict):
+    Status: NotRequired[str]
+    MFADelete: NotRequired[str]
 
 
 class GetBucketWebsiteOutput(TypedDict):
@@ -1155,6 +1181,10 @@ class LambdaFunctionConfiguration(TypedDict):
     Filter: NotRequired[NotificationConfigurationFilter]
 
 
+class LifecycleConfiguration(TypedDict):
+    Rules: NotRequired[list[S3ControlLifecycleRule]]
+
+
 class LifecycleExpiration(TypedDict):
     Date: NotRequired[datetime]
     Days: NotRequired[int]
@@ -1399,6 +1429,15 @@ class ListPartsRequest(TypedDict):
     SSECustomerAlgorithm: NotRequired[str]
     SSECustomerKey: NotRequired[str]
     SSECustomerKeyMD5: NotRequired[str]
+
+
+class ListTagsForResourceRequest(TypedDict):
+    AccountId: str
+    ResourceArn: str
+
+
+class ListTagsForResourceResult(TypedDict):
+    Tags: NotRequired[list[Tag]]
 
 
 class LocationInfo(TypedDict):
@@ -2040,6 +2079,195 @@ class RoutingRule(TypedDict):
     Redirect: Redirect
 
 
+class S3ControlCreateBucketConfiguration(TypedDict):
+    LocationConstraint: NotRequired[str]
+
+
+class S3ControlCreateBucketRequest(TypedDict):
+    ACL: NotRequired[str]
+    Bucket: str
+    CreateBucketConfiguration: NotRequired[S3ControlCreateBucketConfiguration]
+    GrantFullControl: NotRequired[str]
+    GrantRead: NotRequired[str]
+    GrantReadACP: NotRequired[str]
+    GrantWrite: NotRequired[str]
+    GrantWriteACP: NotRequired[str]
+    ObjectLockEnabledForBucket: NotRequired[bool]
+    OutpostId: NotRequired[str]
+
+
+class S3ControlDeleteBucketPolicyRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlDeleteBucketReplicationRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlDeleteBucketRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlDeleteBucketTaggingRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlDeleteMarkerReplication(TypedDict):
+    Status: str
+
+
+class S3ControlDeletePublicAccessBlockRequest(TypedDict):
+    AccountId: str
+
+
+class S3ControlDestination(TypedDict):
+    Account: NotRequired[str]
+    Bucket: str
+    ReplicationTime: NotRequired[ReplicationTime]
+    AccessControlTranslation: NotRequired[AccessControlTranslation]
+    EncryptionConfiguration: NotRequired[S3ControlEncryptionConfiguration]
+    Metrics: NotRequired[Metrics]
+    StorageClass: NotRequired[str]
+
+
+class S3ControlEncryptionConfiguration(TypedDict):
+    ReplicaKmsKeyID: NotRequired[str]
+
+
+class S3ControlGetBucketLifecycleConfigurationRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlGetBucketPolicyRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlGetBucketReplicationRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlGetBucketTaggingRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlGetBucketVersioningRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+
+
+class S3ControlGetPublicAccessBlockRequest(TypedDict):
+    AccountId: str
+
+
+class S3ControlLifecycleRule(TypedDict):
+    Expiration: NotRequired[LifecycleExpiration]
+    ID: NotRequired[str]
+    Filter: NotRequired[S3ControlLifecycleRuleFilter]
+    Status: str
+    Transitions: NotRequired[list[Transition]]
+    NoncurrentVersionTransitions: NotRequired[list[S3ControlNoncurrentVersionTransition]]
+    NoncurrentVersionExpiration: NotRequired[NoncurrentVersionExpiration]
+    AbortIncompleteMultipartUpload: NotRequired[AbortIncompleteMultipartUpload]
+
+
+class S3ControlLifecycleRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[S3Tag]]
+    ObjectSizeGreaterThan: NotRequired[int]
+    ObjectSizeLessThan: NotRequired[int]
+
+
+class S3ControlLifecycleRuleFilter(TypedDict):
+    Prefix: NotRequired[str]
+    Tag: NotRequired[S3Tag]
+    And: NotRequired[S3ControlLifecycleRuleAndOperator]
+    ObjectSizeGreaterThan: NotRequired[int]
+    ObjectSizeLessThan: NotRequired[int]
+
+
+class S3ControlNoncurrentVersionTransition(TypedDict):
+    NoncurrentDays: NotRequired[int]
+    StorageClass: NotRequired[str]
+
+
+class S3ControlPutBucketLifecycleConfigurationRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+    LifecycleConfiguration: NotRequired[LifecycleConfiguration]
+
+
+class S3ControlPutBucketPolicyRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+    ConfirmRemoveSelfBucketAccess: NotRequired[bool]
+    Policy: str
+
+
+class S3ControlPutBucketReplicationRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+    ReplicationConfiguration: S3ControlReplicationConfiguration
+
+
+class S3ControlPutBucketTaggingRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+    Tagging: S3ControlTagging
+
+
+class S3ControlPutBucketVersioningRequest(TypedDict):
+    AccountId: str
+    Bucket: str
+    MFA: NotRequired[str]
+    VersioningConfiguration: VersioningConfiguration
+
+
+class S3ControlPutPublicAccessBlockRequest(TypedDict):
+    PublicAccessBlockConfiguration: PublicAccessBlockConfiguration
+    AccountId: str
+
+
+class S3ControlReplicationConfiguration(TypedDict):
+    Role: str
+    Rules: list[S3ControlReplicationRule]
+
+
+class S3ControlReplicationRule(TypedDict):
+    ID: NotRequired[str]
+    Priority: NotRequired[int]
+    Prefix: NotRequired[str]
+    Filter: NotRequired[S3ControlReplicationRuleFilter]
+    Status: str
+    SourceSelectionCriteria: NotRequired[SourceSelectionCriteria]
+    ExistingObjectReplication: NotRequired[ExistingObjectReplication]
+    Destination: S3ControlDestination
+    DeleteMarkerReplication: NotRequired[S3ControlDeleteMarkerReplication]
+    Bucket: str
+
+
+class S3ControlReplicationRuleAndOperator(TypedDict):
+    Prefix: NotRequired[str]
+    Tags: NotRequired[list[S3Tag]]
+
+
+class S3ControlReplicationRuleFilter(TypedDict):
+    Prefix: NotRequired[str]
+    Tag: NotRequired[S3Tag]
+    And: NotRequired[S3ControlReplicationRuleAndOperator]
+
+
+class S3ControlTagging(TypedDict):
+    TagSet: list[S3Tag]
+
+
 class S3KeyFilter(TypedDict):
     FilterRules: NotRequired[list[FilterRule]]
 
@@ -2053,6 +2281,11 @@ class S3Location(TypedDict):
     Tagging: NotRequired[Tagging]
     UserMetadata: NotRequired[list[MetadataEntry]]
     StorageClass: NotRequired[str]
+
+
+class S3Tag(TypedDict):
+    Key: str
+    Value: str
 
 
 class SSEKMS(TypedDict):
@@ -2112,6 +2345,16 @@ class Tag(TypedDict):
     Value: str
 
 
+class TagResourceRequest(TypedDict):
+    AccountId: str
+    ResourceArn: str
+    Tags: list[Tag]
+
+
+class TagResourceResult(TypedDict):
+    pass
+
+
 class Tagging(TypedDict):
     TagSet: list[Tag]
 
@@ -2142,6 +2385,16 @@ class Transition(TypedDict):
     Date: NotRequired[datetime]
     Days: NotRequired[int]
     StorageClass: NotRequired[str]
+
+
+class UntagResourceRequest(TypedDict):
+    AccountId: str
+    ResourceArn: str
+    TagKeys: list[str]
+
+
+class UntagResourceResult(TypedDict):
+    pass
 
 
 class UploadPartCopyOutput(TypedDict):
