@@ -485,6 +485,25 @@ async def test_retire_lets_running_work_end(functions):
     assert answer(await functions(None, code)) != pid
 
 
+async def test_a_daemon_ends_with_its_environment(functions, tmp_path):
+    code = f"""
+        import os, time
+        def handler(event, context):
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+                    time.sleep(60)
+                os._exit(0)
+    """
+    await functions(None, code)
+    await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    pid = int((tmp_path / "pid").read_text())
+    assert alive(pid)
+    functions.host.retire(functions.spec(code).key)
+    await until(lambda: not alive(pid))
+
+
 async def test_an_environment_that_dies_idle_is_replaced(functions):
     pid = answer(await functions(None, ECHO))["pid"]
     os.kill(pid, signal.SIGKILL)

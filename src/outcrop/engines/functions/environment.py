@@ -54,6 +54,7 @@ class Environment:
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._api = RuntimeApi(self)
+        self._address = ""
         self._sandbox: Sandbox | None = None
         self._lines = LineSplitter()
         self._reading = False
@@ -74,7 +75,7 @@ class Environment:
         """Start the process and wait until it asks for work. False: it failed; `fail()` says how, then `close()`."""
         spec = self.info.spec
         self.expires_at = variables.expires_at
-        address = await self._api.open()
+        self._address = await self._api.open()
         temporary = self._home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         layers = [str(layer) for layer in spec.layers]
@@ -91,7 +92,7 @@ class Environment:
             "LAMBDA_TASK_ROOT": str(spec.code),
             "LAMBDA_RUNTIME_DIR": str(BOOT),
             "_HANDLER": spec.handler,
-            "AWS_LAMBDA_RUNTIME_API": address,
+            "AWS_LAMBDA_RUNTIME_API": self._address,
         }
         self._started = time.perf_counter()
         self._owner.init_started(self.info, launch.note)
@@ -137,6 +138,8 @@ class Environment:
     async def wait_closed(self) -> None:
         """Until the process is gone and its private files are removed."""
         await self._exited
+        if self._sandbox is not None:
+            await asyncio.to_thread(self._sandbox.kill_escaped, f"AWS_LAMBDA_RUNTIME_API={self._address}")
         await asyncio.to_thread(shutil.rmtree, self._home, True)
 
     async def _wait_for_exit(self, sandbox: Sandbox) -> None:
