@@ -26,6 +26,7 @@ from outcrop.wire.models.shapes import Shape
 KNOWN = routes.load()
 _SAME_PATH = "bedrock-agent has the same path, and nothing else tells the two apart on one port"
 _POLICY = "botocore decodes policy documents, which are random text here"
+_ELSEWHERE = "goes to Outposts or S3 Express, which are other endpoints"
 _DEPRECATED = "deprecated, with the path of its successor"
 SKIPPED = {
     "s3.write_get_object_response": "goes to a host of its own",
@@ -35,6 +36,13 @@ SKIPPED = {
     "s3.put_bucket_lifecycle": _DEPRECATED,
     "s3.get_bucket_notification": _DEPRECATED,
     "s3.put_bucket_notification": _DEPRECATED,
+    "s3control.create_bucket": _ELSEWHERE,
+    "s3control.delete_access_point_scope": _ELSEWHERE,
+    "s3control.get_access_point_scope": _ELSEWHERE,
+    "s3control.get_data_access": "its model has a pattern that isn't Python's",
+    "s3control.list_access_points_for_directory_buckets": _ELSEWHERE,
+    "s3control.list_regional_buckets": _ELSEWHERE,
+    "s3control.put_access_point_scope": _ELSEWHERE,
     "bedrock-agent-runtime.list_tags_for_resource": _SAME_PATH,
     "bedrock-agent-runtime.tag_resource": _SAME_PATH,
     "bedrock-agent-runtime.untag_resource": _SAME_PATH,

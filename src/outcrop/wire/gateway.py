@@ -110,7 +110,7 @@ class Gateway:
         given = {name: value for name, value in request.items() if value is not None}
         if strangers := unknown_members(shape, given):
             raise TypeError(f"{service}.{operation} has no member {', '.join(strangers)}")
-        if shape is not None and (broken := violations(shape, given)):
+        if shape is not None and (broken := violations(shape, given, bound.hooks.lax)):
             raise bound.hooks.invalid(operation, broken)
         if shape is not None and shape.payload and shape.members[shape.payload].streaming:
             body = given.get(shape.payload, b"")

@@ -217,7 +217,7 @@ async def validate(gateway: Gateway, exchange: Exchange) -> None:
     assert found is not None
     assert operation is not None
     assert found.entry is not None
-    if operation.input is not None and (broken := violations(operation.input, exchange.request)):
+    if operation.input is not None and (broken := violations(operation.input, exchange.request, found.bound.hooks.lax)):
         raise found.bound.hooks.invalid(found.entry.name, broken)
 
 

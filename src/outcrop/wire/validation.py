@@ -7,7 +7,7 @@ element's constraints at the list itself, as AWS does: `Member must satisfy cons
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,11 +20,12 @@ _REDACTED = "***Sensitive Data Redacted***"
 _NULL = "Member must not be null"
 
 
-def violations(shape: Shape, value: Mapping[str, Any]) -> list[Violation]:
-    """All ways (ten at most) in which an operation's input breaks its model. Streaming bodies aren't looked at."""
+def violations(shape: Shape, value: Mapping[str, Any], lax: Container[str] = ()) -> list[Violation]:
+    """All ways (ten at most) in which an operation's input breaks its model, except at the paths in `lax`. Streaming
+    bodies aren't looked at."""
     found: list[Violation] = []
     _check_members(shape, value, "", found)
-    return found[:_MAX_VIOLATIONS]
+    return [violation for violation in found if violation.path not in lax][:_MAX_VIOLATIONS]
 
 
 def unknown_members(shape: Shape | None, value: Mapping[str, Any]) -> list[str]:
@@ -214,6 +215,8 @@ def _matches(pattern: str, value: str) -> bool:
     return compiled is None or len(value) > compiled[1] or compiled[0].fullmatch(value) is not None
 
 
+_PAIRS = r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"
+"""All characters beyond the first plane: Java's surrogates, and Python's way."""
 _BACKTRACKING = re.compile(r"\((?:[^()\\]|\\.)*[*+}](?:[^()\\]|\\.)*\)[*+{]|\.[*+].*\.[*+]")
 """A repeated group that itself repeats something, or two wildcards: time may grow fast with the value's length."""
 _LONG, _SHORT = 4096, 256
@@ -253,4 +256,4 @@ def _translate(pattern: str) -> str:
             return re.sub(r"\\p\{(\w+)\}", lambda inner: _CLASSES[inner[1]], match[0]).replace(r"\w-_", r"\w\-_")
         return f"[{'^' if match[1] == 'P' else ''}{_CLASSES[match[2]]}]"
 
-    return _DASHES.sub(r"\1*", _CLASS.sub(outside, pattern))
+    return _DASHES.sub(r"\1*", _CLASS.sub(outside, pattern)).replace(*_PAIRS)
