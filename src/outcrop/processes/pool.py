@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -197,7 +198,9 @@ class _Worker:
         if self._process.returncode is None:
             _, status, usage = await asyncio.to_thread(os.wait4, self._process.pid, 0)
             self._process.returncode = os.waitstatus_to_exitcode(status)
-            self._peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            peak = _bytes(usage.ru_maxrss)
+            # Linux counts what the parent held when it forked: a peak no higher than that says nothing of the worker.
+            self._peak_bytes = peak if peak > _bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) else 0
         await self._output
 
     def cause_of_death(self) -> WorkerKilled | WorkerCrashed:
@@ -248,3 +251,7 @@ async def _log_output(said: socket.socket, name: str) -> None:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
+
+
+def _bytes(maxrss: int) -> int:
+    return maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -120,10 +120,13 @@ def _limit_cpu(limits: Limits) -> None:
 
 
 def _peak_bytes() -> int:
+    """The most memory that this program held. Linux's ru_maxrss would count the parent that it was forked from."""
+    if sys.platform == "linux":
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
     import resource
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
