@@ -33,6 +33,9 @@ class Hooks:
     """rest-xml: the root elements of answers by operation (`{"list_buckets": "ListAllMyBucketsResult"}`) that aren't
     named as their shapes. A root named as its shape's only member is that member itself: `<LocationConstraint>`."""
 
+    lax: frozenset[str] = frozenset()
+    """Members (`resourceArn`) of which the model says less than AWS takes: their violations don't count."""
+
     def rewrite(self, host: str, raw_path: str) -> str:
         """The path to route on, from the Host header (no port, lower case) and the path as it arrived. S3 puts the
         bucket of a virtual-host request in front."""
