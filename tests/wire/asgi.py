@@ -44,6 +44,8 @@ async def call(
     parts = urlsplit(url)
     pieces = list(body) if isinstance(body, list) else [body]
     sent = {"host": parts.netloc} | {name.lower(): value for name, value in (headers or {}).items()}
+    if any(pieces):
+        sent.setdefault("content-length", str(sum(map(len, pieces))))
     scope: dict[str, Any] = {
         "type": "http",
         "method": method,

@@ -199,6 +199,7 @@ def test_unbound_operations_say_so(clients):
         ("POST", CONVERSE, JSON, b'{"messages":{}}', 400, b"Start of structure or map found"),
         ("POST", CONVERSE, JSON, b'{"messages":[],"inferenceConfig":{"maxTokens":"1"}}', 400, b"STRING_VALUE"),
         ("POST", CONVERSE, JSON, b'{"messages":[],"inferenceConfig":{"maxTokens":NaN}}', 400, b"not valid JSON"),
+        ("POST", CONVERSE, JSON, b'{"messages":[],"requestMetadata":{"a":"\\ud83d"}}', 400, b"not valid JSON"),
         ("POST", CONVERSE, JSON, b"[]", 400, b"Start of list found"),
         ("POST", CONVERSE, JSON, b"1" * 5000, 400, b"not valid JSON"),
         ("POST", "/bucket?delete", {}, b"<Delete><Object>", 400, b"MalformedXML"),
@@ -325,12 +326,20 @@ async def test_call_validates_and_streams(sample):
 
 
 class Site:
+    def __init__(self) -> None:
+        self.cancelled = asyncio.Event()
+
     def matches(self, request) -> bool:
         return request.host == "site.localhost"
 
     async def handle(self, request, context) -> HttpResponse:
         size = sum([len(piece) async for piece in request.body])
         caller: Principal = context("1" * 12, "eu-west-1").principal
+        if request.raw_path == "/sleep":
+            try:
+                await asyncio.sleep(60)
+            finally:
+                self.cancelled.set()
         if request.raw_path == "/bug":
             raise RuntimeError("a bug in a surface")
         body = f"{request.method} {request.raw_path}?{request.raw_query} {size} {caller.kind} {request.port}"
@@ -344,6 +353,16 @@ async def test_surfaces_come_first(sample):
     assert (reply.status, reply.body) == (201, b"POST /a%2Fb?c=d 5 anonymous 80")
     reply = await call(gateway, "GET", "http://site.localhost/bug")
     assert (reply.status, b"a bug" in reply.body) == (500, False)
+
+
+def test_disconnect_cancels_a_surface():
+    site = Site()
+    with serving(Gateway([Service("sts", surfaces=(site,))], settings=Settings(), lookup=KEYS.get)) as url:
+        connection = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 5)
+        connection.sendall(b"GET /sleep HTTP/1.1\r\nHost: site.localhost\r\n\r\n")
+        time.sleep(0.1)
+        connection.close()
+        wait_for(site.cancelled)
 
 
 async def test_preflight_of_local_pages(sample):

@@ -17,11 +17,14 @@ class TooLarge(Exception):
 
 
 class Inbox:
-    """ASGI's `receive` as chunks; and a watch that cancels the task if the client goes away after the last one."""
+    """ASGI's `receive` as chunks; and a watch that cancels the task if the client goes away after the last one.
 
-    def __init__(self, receive: Receive) -> None:
+    `empty`: the headers announce no body, so that there is nothing to wait for.
+    """
+
+    def __init__(self, receive: Receive, empty: bool = False) -> None:
         self._receive = receive
-        self._complete = False
+        self._complete = empty
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -60,7 +63,8 @@ class Inbox:
         self._watcher = asyncio.create_task(self._wait())
 
     async def _wait(self) -> None:
-        await self._receive()
+        while (await self._receive())["type"] == "http.request":
+            pass
         if self._task is not None:
             self.disconnected = True
             self._task.cancel()

@@ -82,7 +82,7 @@ class Exchange:
             header_list=header_list,
             headers=headers,
             sent_headers=headers,
-            inbox=Inbox(receive),
+            inbox=Inbox(receive, empty="content-length" not in headers and "transfer-encoding" not in headers),
             scheme=scope.get("scheme", "http"),
             source_ip=client[0] if client else "127.0.0.1",
             request_id=str(uuid.uuid4()),

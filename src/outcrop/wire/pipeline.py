@@ -136,8 +136,6 @@ async def route(gateway: Gateway, exchange: Exchange) -> None:
 async def identify(gateway: Gateway, exchange: Exchange) -> None:
     """Whose key it is. Before the body is read: strangers send none."""
     claim = exchange.claim
-    if claim is not None and claim.service == "" and not gateway.settings.strict:
-        exchange.claim = claim = None
     if claim is None:
         assert exchange.operation is not None
         if gateway.settings.strict and not _is_s3(exchange) and not exchange.operation.unsigned:
@@ -176,7 +174,8 @@ async def prove(gateway: Gateway, exchange: Exchange) -> None:
 async def admit(gateway: Gateway, exchange: Exchange) -> None:
     """The caller's context."""
     settings, credential, claim = gateway.settings, exchange.credential, exchange.claim
-    assert exchange.proven or claim is None
+    if claim is not None and not exchange.proven:
+        raise Refusal("signature")
     account = credential.account if credential else settings.account
     if credential is not None:
         principal = credential.principal

@@ -71,6 +71,14 @@ def test_header_of_odd_keys(clients, sample, key):
     assert list(sample.objects.stored) == [f"bucket/{key}"]
 
 
+async def test_header_of_metadata_that_is_not_ascii(sample):
+    request = AWSRequest("PUT", f"{URL}/bucket/a", headers={"x-amz-meta-city": "Köln", "Host": "localhost:4566"})
+    S3SigV4Auth(TEST, "s3", "us-east-1").add_auth(request)
+    reply = await call(sample.gateway, "PUT", request.url, dict(request.headers.items()))
+    assert reply.status == 200
+    assert sample.objects.seen["Metadata"]["city"].encode("latin-1").decode() == "Köln"
+
+
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 def test_presigned_get(clients, sample, version):
     sample.objects.stored["bucket/a b/ü+c"] = b"content"

@@ -34,5 +34,5 @@ def signature(
     chosen = sorted((name, value) for name, value in query if name in _SUBRESOURCES)
     tail = "&".join(f"{name}={value}" if value else name for name, value in chosen)
     lines.append(f"{resource}?{tail}" if tail else resource)
-    digest = hmac.digest(secret.encode(), "\n".join(lines).encode("utf-8", "surrogateescape"), "sha1")
+    digest = hmac.digest(secret.encode(), "\n".join(lines).encode("latin-1", "replace"), "sha1")
     return base64.b64encode(digest).decode()

@@ -53,7 +53,7 @@ def canonical_requests(claim: Claim, signed: Signed) -> Iterator[str]:
 
 
 def string_to_sign(claim: Claim, canonical: str) -> str:
-    digest = sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = sha256(canonical.encode("latin-1", "replace")).hexdigest()  # headers as they arrived
     return f"AWS4-HMAC-SHA256\n{claim.moment}\n{claim.scope}\n{digest}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ from outcrop.wire.protocols.values import epoch, read_blob, read_timestamp, writ
 _INTEGER_NAMES = {"long": "Long", "short": "Short", "byte": "Byte"}
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Half a character perhaps: text that nothing could store or send on."""
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -21,7 +26,10 @@ def _refuse_constant(name: str) -> None:
 def decode(body: bytes) -> Any:
     """The JSON text's value. Raises `Unreadable`."""
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_refuse_constant)
+        if _SURROGATE.search(body):
+            encode(value)
+        return value
     except RecursionError:
         raise Unreadable("The request body is nested too deeply.") from None
     except ValueError as error:
@@ -29,7 +37,7 @@ def decode(body: bytes) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read_members(shape: Shape, value: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class RestXml(Rest):
         else:
             writer.members(shape, result)
         writer.close(root)
-        return (_DECLARATION + writer.text()).encode("utf-8", "surrogatepass")
+        return (_DECLARATION + writer.text()).encode("utf-8", "replace")
 
     def write_payload(self, member: Member, value: Any) -> bytes:
         root = member.wire if member.named else member.shape.wire_name or member.shape.name
@@ -55,7 +55,7 @@ class RestXml(Rest):
         writer.open(root, uri + xml.start(member, value))
         writer.members(member.shape, value)
         writer.close(root)
-        return (_DECLARATION + writer.text()).encode("utf-8", "surrogatepass")
+        return (_DECLARATION + writer.text()).encode("utf-8", "replace")
 
     @property
     def event_format(self) -> eventstream.Format:
@@ -79,7 +79,7 @@ class RestXml(Rest):
             writer.leaf("RequestId", request_id)
             writer.close("ErrorResponse")
         headers = [("Content-Type", self.content_type), *failure_headers(failure.shape, failure.members)]
-        return Answer(failure.status, headers, (_DECLARATION + writer.text()).encode("utf-8", "surrogatepass"))
+        return Answer(failure.status, headers, (_DECLARATION + writer.text()).encode("utf-8", "replace"))
 
 
 def write_details(writer: xml.Writer, failure: Failure) -> None:
