@@ -127,6 +127,11 @@ class S3Hooks(Hooks):
         return errors.InvalidArgument(first.constraint, ArgumentName=name, ArgumentValue=value)
 
 
+class ControlHooks(Hooks):
+    lax = frozenset({"resourceArn"})
+    """Its pattern would refuse `arn:aws:s3:::NAME`, which is what AWS calls a bucket."""
+
+
 def _method(operation: str) -> str:
     if operation in _POSTS:
         return "POST"

@@ -12,7 +12,7 @@ from outcrop.services.s3.bucket_settings import BucketAccess, BucketContents, Bu
 from outcrop.services.s3.buckets import Buckets
 from outcrop.services.s3.control import ResourceTags
 from outcrop.services.s3.copying import Copies, Sources
-from outcrop.services.s3.hooks import S3Hooks
+from outcrop.services.s3.hooks import ControlHooks, S3Hooks
 from outcrop.services.s3.lists import Lists
 from outcrop.services.s3.multipart import Uploads
 from outcrop.services.s3.object_settings import ObjectSettings
@@ -55,7 +55,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
             on_start=sweeping.start,
             on_stop=sweeping.stop,
         ),
-        Service("s3control", ResourceTags(buckets, access)),
+        Service("s3control", ResourceTags(buckets, access), hooks=ControlHooks()),
     )
 
 
