@@ -196,3 +196,15 @@ def test_raw_bytes_leave_the_server_standing(outcrop_stack: StackProcess, raw: b
         except TimeoutError:
             pass
     assert outcrop_stack.client("sts").get_caller_identity()["Account"] == "000000000000"
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}])
+def test_a_page_of_another_site_cannot_create_a_function(outcrop_stack: StackProcess, headers: dict[str, str]):
+    place = urlsplit(outcrop_stack.url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+    connection.request("POST", "/2015-03-31/functions", b"{}", headers)
+    response = connection.getresponse()
+    answer = response.read()
+    connection.close()
+    assert response.status == 403
+    assert b"this machine" in answer

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from outcrop.services.contract import Principal
+from outcrop.services.contract import AccessDeniedException, Principal
 from outcrop.services.hooks import Violation
 from outcrop.services.surface import HttpRequest
 from outcrop.wire.auth.authenticate import Presented, is_chunked, plain_headers, unwrap
@@ -44,6 +44,9 @@ _LIMITS = {"query": 4 * _MB, "rest-xml": 8 * _MB}
 _LIMIT = 32 * _MB
 _BLOB_LIMIT = 72 * _MB
 _FORM = "application/x-www-form-urlencoded"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_OWN_HOST = re.compile(r"[^.]*|\[.*\]|[0-9.]+|.*\.(localhost|localstack\.cloud|amazonaws\.com(\.cn)?|aws|internal)\.?")
+"""Hosts under which a stack on loopback is reached on purpose; any other name was pointed here by somebody else."""
 _LOCAL_ORIGIN = re.compile(r"(.+\.)?localhost|127\.0\.0\.1|\[?::1\]?")
 
 
@@ -53,7 +56,8 @@ async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
         return
     host, port = exchange.headers.get("host", ""), 0
     if exchange.host != host.lower():
-        port = int(host.rpartition(":")[2] or 0)
+        number = host.rpartition(":")[2]
+        port = int(number) if number.isascii() and number.isdecimal() else 0
     request = HttpRequest(
         method=exchange.method,
         host=exchange.host,
@@ -131,6 +135,23 @@ async def route(gateway: Gateway, exchange: Exchange) -> None:
             "docs/reference/coverage.md lists what it has."
         )
     exchange.operation = found.bound.model.operation(found.entry.operation)
+
+
+async def turn_strangers_away(gateway: Gateway, exchange: Exchange) -> None:
+    """A page of another site must not drive this machine through its visitor's browser: the default keys are no secret,
+    and CreateFunction runs code. S3 has CORS rules of its own."""
+    if _is_s3(exchange):
+        return
+    origin = exchange.headers.get("origin")
+    if origin is not None and not is_local_origin(origin):
+        raise AccessDeniedException(
+            f"Pages of {origin[:200]} may not call this stack: only pages served from this machine may."
+        )
+    if gateway.settings.host in _LOOPBACK and not _OWN_HOST.fullmatch(exchange.host):
+        raise AccessDeniedException(
+            f"The host {exchange.host[:200]} isn't this machine. Call the stack as localhost or 127.0.0.1, or bind it "
+            "to another address with --host."
+        )
 
 
 async def identify(gateway: Gateway, exchange: Exchange) -> None:
@@ -243,6 +264,7 @@ STEPS: tuple[Step, ...] = (
     answer_preflights,
     place,
     route,
+    turn_strangers_away,
     identify,
     read_body,
     prove,
