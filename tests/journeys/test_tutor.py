@@ -62,7 +62,7 @@ def squeeze(text: str) -> str:
         ("What is retrieval-augmented generation?", "03-", ["retrieve"]),
         ("Why is the first call of a Lambda function slower?", "06-", ["environment"]),
         ("How large may a metadata sidecar file be?", "04-", ["10 KB"]),
-        ("What is the default timeout of a Lambda function?", "06-", ["3"]),
+        ("What are the steps of a multipart upload?", "05-", ["complete it"]),
         ("Which error does a second ingestion job get while one is running?", "04-", ["ConflictException"]),
     ],
 )

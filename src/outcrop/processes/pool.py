@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 from outcrop.processes.errors import WorkerCrashed, WorkerError, WorkerKilled, WorkerTimeout
@@ -153,6 +154,22 @@ class _Worker:
     async def request(self, payload: bytes) -> bytes:
         self.progress = ""
         self.requests += 1
+        sampling = asyncio.get_running_loop().create_task(self._sample_memory())
+        try:
+            return await self._exchange(payload)
+        finally:
+            sampling.cancel()
+
+    async def _sample_memory(self) -> None:
+        """Keep the most that the worker held: once it is dead nobody can tell."""
+        status = Path(f"/proc/{self._process.pid}/status")
+        with contextlib.suppress(OSError, StopIteration):
+            while True:
+                lines = status.read_text().splitlines()
+                self._peak_bytes = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+                await asyncio.sleep(0.02)
+
+    async def _exchange(self, payload: bytes) -> bytes:
         self._writer.write(HEADER.pack(REQUEST, len(payload)))
         self._writer.write(payload)
         await self._writer.drain()
@@ -198,9 +215,10 @@ class _Worker:
         if self._process.returncode is None:
             _, status, usage = await asyncio.to_thread(os.wait4, self._process.pid, 0)
             self._process.returncode = os.waitstatus_to_exitcode(status)
-            peak = _bytes(usage.ru_maxrss)
-            # Linux counts what the parent held when it forked: a peak no higher than that says nothing of the worker.
-            self._peak_bytes = peak if peak > _bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) else 0
+            peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+            # Linux counts what this process held when it forked: a peak no higher than that says nothing of the worker.
+            if peak > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024:
+                self._peak_bytes = max(self._peak_bytes, peak)
         await self._output
 
     def cause_of_death(self) -> WorkerKilled | WorkerCrashed:
@@ -251,7 +269,3 @@ async def _log_output(said: socket.socket, name: str) -> None:
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-
-
-def _bytes(maxrss: int) -> int:
-    return maxrss * (1 if sys.platform == "darwin" else 1024)
