@@ -64,6 +64,7 @@ course: $(VENV)/installed
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.stages
 
 lock: $(VENV)/installed-dev
 	@$(BIN)/python -m pip install --quiet uv
