@@ -224,6 +224,20 @@ async def test_invoke_counts_the_memory_of_children(functions):
     assert (await functions(None, code, memory_mb=128)).error_type == "Runtime.OutOfMemory"
 
 
+async def test_invoke_counts_memory_that_forked_processes_share_once(functions):
+    code = """
+        import os, time
+        shared = bytearray(b"x" * 60_000_000)
+        def handler(event, context):
+            for _ in range(10):
+                if os.fork() == 0:
+                    time.sleep(60)
+            time.sleep(0.4)
+            return "ok"
+    """
+    assert answer(await functions(None, code, memory_mb=160)) == "ok"
+
+
 async def test_invoke_ends_a_fork_bomb(functions):
     code = """
         import os, time

@@ -331,3 +331,15 @@ async def test_get_account_settings(call):
     assert settings["AccountUsage"] == {"TotalCodeSize": len(archive), "FunctionCount": 1}
     assert settings["AccountLimit"]["ConcurrentExecutions"] == 1000
     assert settings["AccountLimit"]["UnreservedConcurrentExecutions"] == 900
+
+
+async def test_what_terraform_asks_about_every_function(call):
+    await call.create()
+    signing = await call("get_function_code_signing_config", FunctionName="f")
+    assert signing == {"CodeSigningConfigArn": "", "FunctionName": "f"}
+    assert (await call("get_runtime_management_config", FunctionName="f"))["UpdateRuntimeOn"] == "Auto"
+    assert (await call("get_function_recursion_config", FunctionName="f")) == {"RecursiveLoop": "Allow"}
+    assert (await call("list_event_source_mappings"))["EventSourceMappings"] == []
+    for operation in ("get_function_code_signing_config", "list_provisioned_concurrency_configs"):
+        with pytest.raises(ResourceNotFoundException):
+            await call(operation, FunctionName="nope")

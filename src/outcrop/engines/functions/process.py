@@ -118,6 +118,8 @@ class Sandbox:
             return True
         pids = self._descendants()
         used = sum(map(_resident, pids))
+        if used > self._memory and len(pids) > 1:  # forked processes share pages: count each page once
+            used = sum(map(_proportional, pids))
         self.peak = max(self.peak, used)
         return used <= self._memory and len(pids) <= MAX_PROCESSES
 
@@ -181,3 +183,13 @@ def _resident(pid: int) -> int:
             return int(file.read().split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
+
+
+def _proportional(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            text = file.read()
+        at = text.index(b"Pss:") + 4
+        return int(text[at : text.index(b"kB", at)]) << 10
+    except (OSError, ValueError):
+        return _resident(pid)

@@ -15,6 +15,7 @@ from outcrop.services.lambda_.code import CodeStore
 from outcrop.services.lambda_.concurrency import Concurrency
 from outcrop.services.lambda_.event_configs import EventConfigs
 from outcrop.services.lambda_.events import Events, Schedule
+from outcrop.services.lambda_.fixed import Fixed
 from outcrop.services.lambda_.functions import Functions
 from outcrop.services.lambda_.invocations import Invocations
 from outcrop.services.lambda_.layers import Layers
@@ -83,6 +84,7 @@ def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]
             Layers(store, code),
             Tags(store),
             Urls(store),
+            Fixed(store),
             surfaces=(CodeLocations(code), FunctionUrls(store, invocations)),
             hooks=LambdaHooks(),
             on_start=start,
