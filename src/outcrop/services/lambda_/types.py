@@ -56,6 +56,11 @@ class AliasRoutingConfiguration(TypedDict):
     AdditionalVersionWeights: NotRequired[dict[str, float]]
 
 
+class AmazonManagedKafkaEventSourceConfig(TypedDict):
+    ConsumerGroupId: NotRequired[str]
+    SchemaRegistryConfig: NotRequired[KafkaSchemaRegistryConfig]
+
+
 class CapacityProviderConfig(TypedDict):
     LambdaManagedInstancesCapacityProviderConfig: LambdaManagedInstancesCapacityProviderConfig
 
@@ -173,6 +178,12 @@ class DestinationConfig(TypedDict):
     OnFailure: NotRequired[OnFailure]
 
 
+class DocumentDBEventSourceConfig(TypedDict):
+    DatabaseName: NotRequired[str]
+    CollectionName: NotRequired[str]
+    FullDocument: NotRequired[str]
+
+
 class DurableConfig(TypedDict):
     KMSKeyArn: NotRequired[str]
     RetentionPeriodInDays: NotRequired[int]
@@ -197,10 +208,67 @@ class EphemeralStorage(TypedDict):
     Size: int
 
 
+class EventSourceMappingConfiguration(TypedDict):
+    UUID: NotRequired[str]
+    StartingPosition: NotRequired[str]
+    StartingPositionTimestamp: NotRequired[datetime]
+    BatchSize: NotRequired[int]
+    MaximumBatchingWindowInSeconds: NotRequired[int]
+    ParallelizationFactor: NotRequired[int]
+    EventSourceArn: NotRequired[str]
+    FilterCriteria: NotRequired[FilterCriteria]
+    FilterCriteriaError: NotRequired[FilterCriteriaError]
+    KMSKeyArn: NotRequired[str]
+    MetricsConfig: NotRequired[EventSourceMappingMetricsConfig]
+    LoggingConfig: NotRequired[EventSourceMappingLoggingConfig]
+    ScalingConfig: NotRequired[ScalingConfig]
+    FunctionArn: NotRequired[str]
+    LastModified: NotRequired[datetime]
+    LastProcessingResult: NotRequired[str]
+    State: NotRequired[str]
+    StateTransitionReason: NotRequired[str]
+    DestinationConfig: NotRequired[DestinationConfig]
+    Topics: NotRequired[list[str]]
+    Queues: NotRequired[list[str]]
+    SourceAccessConfigurations: NotRequired[list[SourceAccessConfiguration]]
+    SelfManagedEventSource: NotRequired[SelfManagedEventSource]
+    MaximumRecordAgeInSeconds: NotRequired[int]
+    BisectBatchOnFunctionError: NotRequired[bool]
+    MaximumRetryAttempts: NotRequired[int]
+    TumblingWindowInSeconds: NotRequired[int]
+    FunctionResponseTypes: NotRequired[list[str]]
+    AmazonManagedKafkaEventSourceConfig: NotRequired[AmazonManagedKafkaEventSourceConfig]
+    SelfManagedKafkaEventSourceConfig: NotRequired[SelfManagedKafkaEventSourceConfig]
+    DocumentDBEventSourceConfig: NotRequired[DocumentDBEventSourceConfig]
+    EventSourceMappingArn: NotRequired[str]
+    ProvisionedPollerConfig: NotRequired[ProvisionedPollerConfig]
+
+
+class EventSourceMappingLoggingConfig(TypedDict):
+    SystemLogLevel: NotRequired[str]
+
+
+class EventSourceMappingMetricsConfig(TypedDict):
+    Metrics: NotRequired[list[str]]
+
+
 class FileSystemConfig(TypedDict):
     Arn: str
     LocalMountPath: str
     S3FilesConfig: NotRequired[S3FilesConfig]
+
+
+class Filter(TypedDict):
+    Pattern: NotRequired[str]
+
+
+class FilterCriteria(TypedDict):
+    Filters: NotRequired[list[Filter]]
+
+
+class FilterCriteriaError(TypedDict):
+    ErrorCode: NotRequired[str]
+    Message: NotRequired[str]
 
 
 class FunctionCode(TypedDict):
@@ -310,6 +378,15 @@ class GetAliasRequest(TypedDict):
     Name: str
 
 
+class GetFunctionCodeSigningConfigRequest(TypedDict):
+    FunctionName: str
+
+
+class GetFunctionCodeSigningConfigResponse(TypedDict):
+    CodeSigningConfigArn: str
+    FunctionName: str
+
+
 class GetFunctionConcurrencyRequest(TypedDict):
     FunctionName: str
 
@@ -326,6 +403,14 @@ class GetFunctionConfigurationRequest(TypedDict):
 class GetFunctionEventInvokeConfigRequest(TypedDict):
     FunctionName: str
     Qualifier: NotRequired[str]
+
+
+class GetFunctionRecursionConfigRequest(TypedDict):
+    FunctionName: str
+
+
+class GetFunctionRecursionConfigResponse(TypedDict):
+    RecursiveLoop: NotRequired[str]
 
 
 class GetFunctionRequest(TypedDict):
@@ -385,6 +470,17 @@ class GetPolicyRequest(TypedDict):
 class GetPolicyResponse(TypedDict):
     Policy: NotRequired[str]
     RevisionId: NotRequired[str]
+
+
+class GetRuntimeManagementConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+
+
+class GetRuntimeManagementConfigResponse(TypedDict):
+    UpdateRuntimeOn: NotRequired[str]
+    FunctionArn: NotRequired[str]
+    RuntimeVersionArn: NotRequired[str]
 
 
 class ImageConfig(TypedDict):
@@ -455,6 +551,22 @@ class InvokeWithResponseStreamResponseEvent(TypedDict):
     InvokeComplete: NotRequired[InvokeWithResponseStreamCompleteEvent]
 
 
+class KafkaSchemaRegistryAccessConfig(TypedDict):
+    Type: NotRequired[str]
+    URI: NotRequired[str]
+
+
+class KafkaSchemaRegistryConfig(TypedDict):
+    SchemaRegistryURI: NotRequired[str]
+    EventRecordFormat: NotRequired[str]
+    AccessConfigs: NotRequired[list[KafkaSchemaRegistryAccessConfig]]
+    SchemaValidationConfigs: NotRequired[list[KafkaSchemaValidationConfig]]
+
+
+class KafkaSchemaValidationConfig(TypedDict):
+    Attribute: NotRequired[str]
+
+
 class LambdaManagedInstancesCapacityProviderConfig(TypedDict):
     CapacityProviderArn: str
     PerExecutionEnvironmentMaxConcurrency: NotRequired[int]
@@ -511,6 +623,18 @@ class ListAliasesRequest(TypedDict):
 class ListAliasesResponse(TypedDict):
     NextMarker: NotRequired[str]
     Aliases: NotRequired[list[AliasConfiguration]]
+
+
+class ListEventSourceMappingsRequest(TypedDict):
+    EventSourceArn: NotRequired[str]
+    FunctionName: NotRequired[str]
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListEventSourceMappingsResponse(TypedDict):
+    NextMarker: NotRequired[str]
+    EventSourceMappings: NotRequired[list[EventSourceMappingConfiguration]]
 
 
 class ListFunctionEventInvokeConfigsRequest(TypedDict):
@@ -572,6 +696,17 @@ class ListLayersResponse(TypedDict):
     Layers: NotRequired[list[LayersListItem]]
 
 
+class ListProvisionedConcurrencyConfigsRequest(TypedDict):
+    FunctionName: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListProvisionedConcurrencyConfigsResponse(TypedDict):
+    ProvisionedConcurrencyConfigs: NotRequired[list[ProvisionedConcurrencyConfigListItem]]
+    NextMarker: NotRequired[str]
+
+
 class ListTagsRequest(TypedDict):
     Resource: str
 
@@ -604,6 +739,22 @@ class OnFailure(TypedDict):
 
 class OnSuccess(TypedDict):
     Destination: NotRequired[str]
+
+
+class ProvisionedConcurrencyConfigListItem(TypedDict):
+    FunctionArn: NotRequired[str]
+    RequestedProvisionedConcurrentExecutions: NotRequired[int]
+    AvailableProvisionedConcurrentExecutions: NotRequired[int]
+    AllocatedProvisionedConcurrentExecutions: NotRequired[int]
+    Status: NotRequired[str]
+    StatusReason: NotRequired[str]
+    LastModified: NotRequired[str]
+
+
+class ProvisionedPollerConfig(TypedDict):
+    MinimumPollers: NotRequired[int]
+    MaximumPollers: NotRequired[int]
+    PollerGroupName: NotRequired[str]
 
 
 class PublishLayerVersionRequest(TypedDict):
@@ -675,6 +826,20 @@ class S3FilesConfig(TypedDict):
     DirectS3Read: NotRequired[str]
 
 
+class ScalingConfig(TypedDict):
+    MaximumConcurrency: NotRequired[int]
+
+
+class SelfManagedEventSource(TypedDict):
+    Endpoints: NotRequired[dict[str, list[str]]]
+
+
+class SelfManagedKafkaEventSourceConfig(TypedDict):
+    ConsumerGroupId: NotRequired[str]
+    SchemaRegistryConfig: NotRequired[KafkaSchemaRegistryConfig]
+    ConsumptionMode: NotRequired[str]
+
+
 class SnapStart(TypedDict):
     ApplyOn: NotRequired[str]
 
@@ -682,6 +847,11 @@ class SnapStart(TypedDict):
 class SnapStartResponse(TypedDict):
     ApplyOn: NotRequired[str]
     OptimizationStatus: NotRequired[str]
+
+
+class SourceAccessConfiguration(TypedDict):
+    Type: NotRequired[str]
+    URI: NotRequired[str]
 
 
 class TagResourceRequest(TypedDict):
