@@ -231,3 +231,11 @@ async def test_hostile_questions(ask, question):
     started = time.perf_counter()
     await ask(question)
     assert time.perf_counter() - started < 5
+
+
+async def test_acronym_is_answered_by_what_it_stands_for(ask):
+    passage = Passage(
+        "There are also approaches like Direct Preference Optimization (DPO), that combine two steps.", 0.3
+    )
+    answer = await ask("What is DPO?", [passage])
+    assert "Direct Preference Optimization (DPO)" in answer.text

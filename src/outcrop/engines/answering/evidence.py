@@ -59,6 +59,7 @@ _COPULA = re.compile(
     r"(?=\s|$)(?P<not>\s+(?:not|used|also|often|then|still|only|usually|sometimes|based|trained|defined\s+with)\b)?",
     re.IGNORECASE,
 )
+_SPELT_OUT = re.compile(r"(?<=\w )\(([A-Za-z]{2,8}?)s?\)")
 _CITATION = re.compile(
     r"\bet al\b|https?://|doi\.org|\(n\.d\.\)|\bpp?\. [0-9]|\bISBN\b|^see (?:also|section|chapter)\b", re.I
 )
@@ -194,6 +195,8 @@ def _says_what(wanted: set[str], unit: Unit) -> float:
             copula = _COPULA.match(unit.text, end) or _COPULA.match(unit.text, _after_plural(unit.text, end))
             if copula:
                 return (1.0 - 0.2 * min(3, opening)) * (0.5 if copula["not"] else 1.0)
+    if any(set(terms(short)) == wanted for short in _SPELT_OUT.findall(unit.text)):
+        return 0.6
     heading = {_term(word) for word, _, _ in words(unit.heading)}
     return (0.5 if unit.ends else 0.3) if wanted <= heading else 0.0
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from outcrop.engines.answering.answer import Answer, Part, Passage
 from outcrop.engines.answering.questions import Question
-from outcrop.engines.answering.scoring import Candidate, Reading, read, relevance, score, shortlist
+from outcrop.engines.answering.scoring import (
+    Candidate,
+    Reading,
+    acronyms_in,
+    read,
+    relevance,
+    score,
+    shortlist,
+    spell_out,
+)
 from outcrop.engines.answering.units import DANGLING, NUMBERED, Unit, squeeze, units_of
 from outcrop.engines.indexing.terms import terms
 
@@ -54,11 +63,11 @@ class ExtractiveAnswerer:
         asked = Question(question.strip()[:_LONGEST_QUESTION])
         if not asked.terms:
             return None
-        readings = await asyncio.to_thread(_read, asked, passages)
+        spoken, readings = await asyncio.to_thread(_read, asked, passages)
         texts = list(dict.fromkeys(text for one in shortlist(readings) for text in (one.alone, one.in_context)))
         if not texts:
             return None
-        (vector,) = await self._embedder.embed([asked.text], "query")
+        (vector,) = await self._embedder.embed([spoken], "query")
         rows = await self._embedder.embed(texts, "query")
         meaning = dict(zip(texts, rows, strict=True))
         return await asyncio.to_thread(self._compose, asked, passages, readings, vector, meaning)
@@ -77,11 +86,13 @@ class ExtractiveAnswerer:
         return _assemble(_choose(question, candidates, [reading.unit for reading in readings]), passages)
 
 
-def _read(question: Question, passages: Sequence[Passage]) -> list[Reading]:
+def _read(question: Question, passages: Sequence[Passage]) -> tuple[str, list[Reading]]:
+    """The question and the passages' units, both as their meanings are compared."""
     units: list[Unit] = []
     for index, passage in enumerate(passages[:MOST_PASSAGES]):
         units.extend(units_of(index, passage.text, passage.section))
-    return read(question, units)
+    acronyms = acronyms_in(units)
+    return spell_out(question, acronyms), read(question, units, acronyms)
 
 
 def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence[Unit]) -> list[list[Unit]]:

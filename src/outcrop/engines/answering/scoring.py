@@ -73,8 +73,17 @@ class Reading:
         return f"{self.said.heading}: {self.said.text}" if self.said.heading else self.said.text
 
 
-def read(question: Question, units: Sequence[Unit]) -> list[Reading]:
-    acronyms = _acronyms(units)
+def spell_out(question: Question, acronyms: Mapping[str, str]) -> str:
+    """The question with the long forms of its acronyms: embedders don't know what `DPO` is."""
+    text = question.text
+    for short, long in acronyms.items():
+        if long.lower() not in text.lower():
+            text = re.sub(rf"\b{re.escape(short)}(?=s?\b)", long, text)
+    return text
+
+
+def read(question: Question, units: Sequence[Unit], acronyms: Mapping[str, str]) -> list[Reading]:
+    """`acronyms` as `acronyms_in` finds them."""
     asked = set(question.terms)
     spelt = {short: long for short, long in acronyms.items() if asked & {*terms(short), *terms(long)}}
     readings = []
@@ -222,7 +231,7 @@ def _term_weights(wanted: Sequence[str], readings: Sequence[Reading]) -> dict[st
     return {term: math.log(1 + len(readings) / (1 + counts[term])) for term in wanted}
 
 
-def _acronyms(units: Sequence[Unit]) -> dict[str, str]:
+def acronyms_in(units: Sequence[Unit]) -> dict[str, str]:
     """`LLM`: `Large Language Model`, for every `Large Language Model (LLM)` in the units."""
     found: dict[str, str] = {}
     for unit in units:
