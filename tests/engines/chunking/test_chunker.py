@@ -1,13 +1,16 @@
 import re
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outcrop.engines.chunking import chunk
 from outcrop.engines.chunking.chunk import Chunk, Strategy
+from outcrop.engines.chunking.semantic import TooLong
 from outcrop.engines.parsing.document import Block, BlockKind, Page, ParsedDocument
 
 _TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
@@ -71,8 +74,8 @@ def test_none_is_one_chunk_without_a_page() -> None:
 
 
 def test_chunks_of_an_empty_document() -> None:
-    for kind in ("default", "fixed", "none"):
-        assert chunk(document([], [Block("text", " \n ")]), Strategy(kind), token_spans) == []  # type: ignore[arg-type]
+    for kind in ("default", "fixed", "none", "hierarchical", "semantic"):
+        assert chunk(document([], [Block("text", " \n ")]), Strategy(kind), token_spans, topics) == []  # type: ignore[arg-type]
 
 
 def test_chunks_never_cross_a_page() -> None:
@@ -129,6 +132,102 @@ def test_chunk_refuses_a_strategy_out_of_range(strategy: Strategy) -> None:
         chunk(document([prose(1)]), strategy, token_spans)
 
 
+def test_hierarchical_cuts_parents_into_children_and_overlaps_within_each_layer() -> None:
+    words = [f"w{index}" for index in range(1000)]
+    strategy = Strategy("hierarchical", 50, parent_tokens=200, overlap_tokens=20)
+    chunks = chunk(document([Block("text", " ".join(words))]), strategy, token_spans)
+    assert [each.ordinal for each in chunks] == list(range(len(chunks)))
+    parents = {each.parent.ordinal: each.parent for each in chunks if each.parent}
+    assert list(parents) == list(range(len(parents)))
+    for layer, size in ((list(parents.values()), 200), (chunks, 50)):
+        for before, after in pairwise(layer):
+            if size == 200 or before.parent == after.parent:
+                assert before.text.split()[-20:] == after.text.split()[:20]
+            assert before.tokens <= size
+    for parent in parents.values():
+        children = [each for each in chunks if each.parent == parent]
+        assert len(children) >= 3
+        assert all(each.text in parent.text for each in children)
+        assert list(dict.fromkeys(word for each in children for word in each.text.split())) == parent.text.split()
+
+
+def test_hierarchical_children_repeat_their_tables_header() -> None:
+    rows = [f"item {index} | {index} USD" for index in range(60)]
+    block = Block("table", "\n".join(["Name | Price", *rows]))
+    strategy = Strategy("hierarchical", 40, parent_tokens=100, overlap_tokens=10)
+    chunks = chunk(document([block]), strategy, token_spans)
+    assert len({each.parent.ordinal for each in chunks if each.parent}) > 2
+    assert all(each.text.startswith("Name | Price\nitem") for each in chunks)
+    assert all(each.parent and each.parent.text.startswith("Name | Price\nitem") for each in chunks)
+
+
+def topics(sentences: Sequence[str]) -> np.ndarray:
+    """Vectors that are alike where the sentences share words."""
+    vectors = np.zeros((len(sentences), 64), np.float32)
+    for row, sentence in enumerate(sentences):
+        for word in re.findall(r"[a-z]+", sentence.lower()):
+            vectors[row, sum(map(ord, word)) % 64] += 1
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+CATS = "Cats sleep all day long. Cats sleep near warm stoves. Cats sleep on soft pillows."
+ROCKS = "Granite is igneous rock. Basalt is igneous rock too. Rhyolite is igneous rock again."
+
+
+def test_semantic_cuts_where_the_meaning_changes() -> None:
+    strategy = Strategy("semantic", 300, breakpoint_percentile=90)
+    parsed = document([Block("text", f"{CATS} {ROCKS}")])
+    assert texts(chunk(parsed, strategy, token_spans, topics)) == [CATS, ROCKS]
+    small = Strategy("semantic", 12, breakpoint_percentile=90)
+    assert max(each.tokens for each in chunk(parsed, small, token_spans, topics)) <= 12
+
+
+@pytest.mark.parametrize(("percentile", "cuts"), [(90, 10), (95, 5), (50, 50), (99, 1)])
+def test_semantic_cuts_the_least_alike_pairs(percentile: int, cuts: int) -> None:
+    generator = np.random.default_rng(1)
+
+    def embed(sentences: Sequence[str]) -> np.ndarray:
+        vectors = generator.normal(size=(len(sentences), 16)).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    strategy = Strategy("semantic", 8192, breakpoint_percentile=percentile)
+    assert len(chunk(document([prose(101)]), strategy, token_spans, embed)) == cuts + 1
+
+
+def test_semantic_compares_each_sentence_with_its_neighbours() -> None:
+    seen: list[str] = []
+
+    def embed(sentences: Sequence[str]) -> np.ndarray:
+        seen.extend(sentences)
+        return topics(sentences)
+
+    chunk(
+        document([Block("text", "One cat. Two dogs. Three rats.")]),
+        Strategy("semantic", buffer_size=1),
+        token_spans,
+        embed,
+    )
+    assert seen == ["One a. Two b.", "One cat. Two dogs. Three rats.", "Two b. Three c."]
+
+
+def test_semantic_keeps_headings_with_their_text_and_tables_whole() -> None:
+    table = Block("table", "Name | Price\nGranite | 3\nCats | 9")
+    blocks = [Block("text", CATS), Block("heading", "Rocks", level=1), Block("text", ROCKS), table]
+    for percentile in (50, 75, 99):
+        found = texts(
+            chunk(document(blocks), Strategy("semantic", 8192, 0, 1500, 60, 0, percentile), token_spans, topics)
+        )
+        assert any("Rocks\nGranite is" in text for text in found)
+        assert any(table.text in text for text in found)
+
+
+def test_semantic_refuses_a_million_characters_and_a_missing_embedder() -> None:
+    with pytest.raises(TooLong, match="1000000"):
+        chunk(document([Block("text", "word " * 200_001)]), Strategy("semantic"), token_spans, topics)
+    with pytest.raises(ValueError, match="embed"):
+        chunk(document([prose(1)]), Strategy("semantic"), token_spans)
+
+
 _marks = st.sampled_from([" ", " ", " ", ". ", ", ", "\n", "\n\n", " | ", "! ", "。", "\n    ", ".) "])
 _blocks = st.tuples(
     st.sampled_from(["heading", "text", "list", "table", "code"]), st.lists(_marks, max_size=60), st.integers(1, 4)
@@ -151,10 +250,22 @@ def documents(draw: st.DrawFn) -> ParsedDocument:
 
 
 @settings(max_examples=300, deadline=None)
-@given(documents(), st.builds(Strategy, st.sampled_from(["default", "fixed"]), st.integers(2, 80), st.integers(1, 99)))
+@given(
+    documents(),
+    st.builds(
+        Strategy,
+        st.sampled_from(["default", "fixed", "hierarchical", "semantic"]),
+        st.integers(2, 80),
+        st.integers(1, 99),
+        st.integers(80, 200),
+        st.integers(0, 60),
+        st.integers(0, 1),
+        st.integers(50, 99),
+    ),
+)
 def test_chunks_cover_the_text_within_their_limits(parsed: ParsedDocument, strategy: Strategy) -> None:
-    chunks = chunk(parsed, strategy, token_spans)
-    assert chunks == chunk(parsed, strategy, token_spans)
+    chunks = chunk(parsed, strategy, token_spans, topics)
+    assert chunks == chunk(parsed, strategy, token_spans, topics)
     assert [each.ordinal for each in chunks] == list(range(len(chunks)))
     for page in parsed.pages:
         source = re.findall(r"w[0-9]+", " ".join(block.text for block in page.blocks))
@@ -163,6 +274,18 @@ def test_chunks_cover_the_text_within_their_limits(parsed: ParsedDocument, strat
     for each in chunks:
         assert each.text == each.text.rstrip() != ""
         assert len(token_spans(each.text)) == each.tokens <= strategy.max_tokens
+
+
+@settings(max_examples=100, deadline=None)
+@given(documents(), st.integers(2, 30), st.integers(30, 90), st.integers(0, 20))
+def test_hierarchical_children_lie_in_their_parents(
+    parsed: ParsedDocument, child_tokens: int, parent_tokens: int, overlap: int
+) -> None:
+    strategy = Strategy("hierarchical", child_tokens, parent_tokens=parent_tokens, overlap_tokens=overlap)
+    for each in chunk(parsed, strategy, token_spans):
+        assert each.parent is not None
+        assert set(re.findall(r"w[0-9]+", each.text)) <= set(re.findall(r"w[0-9]+", each.parent.text))
+        assert each.parent.tokens <= parent_tokens
 
 
 @settings(max_examples=200, deadline=None)

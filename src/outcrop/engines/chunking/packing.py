@@ -26,20 +26,25 @@ class Packed:
     section: Section
     box: Box | None
     tokens: int
+    start: int
+    end: int
+    """Where it lies on its page's text, a repeated table header apart."""
 
 
 class Packer:
-    """Packs one page. `strict_size` cuts sentences to come near the size, otherwise they stay whole if they can."""
+    """Packs one page, or the `span` of it, with an overlap of so many tokens. `strict_size` cuts sentences to come
+    near the size, otherwise they stay whole if they can."""
 
-    def __init__(self, page: PageText, max_tokens: int, overlap_percent: int, strict_size: bool) -> None:
+    def __init__(
+        self, page: PageText, max_tokens: int, overlap: int, strict_size: bool, span: tuple[int, int] | None = None
+    ) -> None:
         self._page = page
         self._max = max_tokens
-        self._overlap = max_tokens * overlap_percent // 100
+        self._overlap = overlap
         self._strict_size = strict_size
-        self._units = page.units(max_tokens)
-        self._first_of_block: dict[int, int] = {}
-        for index, unit in enumerate(self._units):
-            self._first_of_block.setdefault(unit.block, index)
+        every = page.units(max_tokens)
+        self._headers = _headers(page, every)
+        self._units = every if span is None else _inside(every, *span)
 
     def pack(self) -> Iterator[Packed]:
         units = self._units
@@ -122,16 +127,12 @@ class Packer:
     def _header(self, position: int) -> tuple[int, int] | None:
         """The span of a table's header rows, where the chunk begins in the middle of it."""
         unit = self._units[position]
-        first = self._first_of_block[unit.block]
-        if self._kind(unit) != "table" or first == position:
+        start, header_end, rule_end = self._headers.get(unit.block, (unit.start, 0, 0))
+        if unit.start <= start:
             return None
-        header = self._units[first]
-        end = header.end
-        rule = self._units[first + 1]
-        if first + 1 < position and not any(map(str.isalnum, self._page.text[rule.start : rule.end])):
-            end = rule.end
-        fits = self._page.weight(header.start, end) <= _HEADER_SHARE * self._max
-        return (header.start, end) if fits else None
+        end = rule_end if unit.start >= rule_end else header_end
+        fits = self._page.weight(start, end) <= _HEADER_SHARE * self._max
+        return (start, end) if fits else None
 
     def _packed(self, begin: int, end: int, position: int, following: int, header: tuple[int, int] | None) -> Packed:
         page, units = self._page, self._units
@@ -146,13 +147,34 @@ class Packer:
         fresh = range(units[position].block, last + 1)
         bodies = [index for index in fresh if page.blocks[index].kind != "heading"]
         sections = [page.sections[index] for index in bodies or fresh]
-        return Packed(text, _common(sections), _union([page.blocks[index] for index in blocks]), tokens)
+        box = _union([page.blocks[index] for index in blocks])
+        return Packed(text, _common(sections), box, tokens, begin, end)
 
     def _first_block(self, begin: int, position: int) -> int:
         units = self._units
         while position > 0 and units[position - 1].end > begin:
             position -= 1
         return units[position].block
+
+
+def _headers(page: PageText, units: list[Unit]) -> dict[int, tuple[int, int, int]]:
+    """Of each table: where its header row begins and ends, and where the rule below it ends if there is one."""
+    found: dict[int, tuple[int, int, int]] = {}
+    for at, unit in enumerate(units):
+        if page.blocks[unit.block].kind != "table" or unit.block in found:
+            continue
+        rule = units[at + 1] if at + 1 < len(units) and units[at + 1].block == unit.block else unit
+        ruled = not any(map(str.isalnum, page.text[rule.start : rule.end]))
+        found[unit.block] = (unit.start, unit.end, rule.end if ruled else unit.end)
+    return found
+
+
+def _inside(units: list[Unit], start: int, end: int) -> list[Unit]:
+    return [
+        Unit(max(unit.start, start), min(unit.end, end), unit.block)
+        for unit in units
+        if unit.end > start and unit.start < end
+    ]
 
 
 def _common(sections: list[Section]) -> Section:
