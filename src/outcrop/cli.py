@@ -94,6 +94,9 @@ def _up(settings: Settings, options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         pass
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is closed; a late Ctrl-C shall not turn success into failure
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return 0
 
 
