@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from outcrop.services.bedrock.catalogue import Catalogue
-from outcrop.services.bedrock.conversations import Conversations
-from outcrop.services.bedrock.embeddings import Embeddings
-from outcrop.services.bedrock.foundation_models import FoundationModels
-from outcrop.services.bedrock.inference_profiles import InferenceProfiles
-from outcrop.services.bedrock.invocations import Invocations
-from outcrop.services.bedrock.media import Media
-from outcrop.services.bedrock.reranking import Reranking
-from outcrop.services.bedrock.runs import Runs
-from outcrop.services.bedrock.targets import Targets
-from outcrop.services.bedrock.token_counts import TokenCounts
+from outcrop.services.bedrock.catalogue.foundation_models import FoundationModels
+from outcrop.services.bedrock.catalogue.inference_profiles import InferenceProfiles
+from outcrop.services.bedrock.catalogue.targets import Targets
+from outcrop.services.bedrock.converse.conversations import Conversations
+from outcrop.services.bedrock.converse.media import Media
+from outcrop.services.bedrock.invoke.embeddings import Embeddings
+from outcrop.services.bedrock.invoke.invocations import Invocations
+from outcrop.services.bedrock.invoke.reranking import Reranking
+from outcrop.services.bedrock.runtime.runs import Runs
+from outcrop.services.bedrock.runtime.token_counts import TokenCounts
 from outcrop.services.contract import Deps, Service
 
 

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import Text, TextDelta, ToolUseDelta, ToolUseStart
-from outcrop.services.bedrock.bodies import check, malformed
 from outcrop.services.bedrock.families.family import Body, inference
+from outcrop.services.bedrock.invoke.bodies import check, malformed
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Event, Finish
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.runs import Completion
+    from outcrop.services.bedrock.runtime.runs import Completion
 
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 SCHEMA: dict[str, Any] = {

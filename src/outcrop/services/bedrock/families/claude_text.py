@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import TextDelta
-from outcrop.services.bedrock.bodies import check
 from outcrop.services.bedrock.families import prompts
 from outcrop.services.bedrock.families.family import Body, inference
+from outcrop.services.bedrock.invoke.bodies import check
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Event, Finish
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.runs import Completion
+    from outcrop.services.bedrock.runtime.runs import Completion
 
 _HUMAN, _ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 _SCHEMA: dict[str, Any] = {

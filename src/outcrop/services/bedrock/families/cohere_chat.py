@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import TextDelta
-from outcrop.services.bedrock.bodies import check, malformed
 from outcrop.services.bedrock.families.cohere_text import REASONS
 from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.families.prompts import conversation
+from outcrop.services.bedrock.invoke.bodies import check, malformed
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Event, Finish
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.runs import Completion
+    from outcrop.services.bedrock.runtime.runs import Completion
 
 _TURN = {
     "type": "object",

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import TextDelta
-from outcrop.services.bedrock.bodies import check
 from outcrop.services.bedrock.families.family import Body, inference, user
+from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Event, Finish
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.runs import Completion
+    from outcrop.services.bedrock.runtime.runs import Completion
 
 _SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Event, Finish
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.runs import Completion
+    from outcrop.services.bedrock.runtime.runs import Completion
 
 Body = dict[str, Any]
 

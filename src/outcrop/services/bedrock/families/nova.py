@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from outcrop.services.bedrock.blocks import BlockEvents
-from outcrop.services.bedrock.bodies import check, malformed
+from outcrop.services.bedrock.converse.blocks import BlockEvents
+from outcrop.services.bedrock.converse.messages import write_block
 from outcrop.services.bedrock.families.claude import decoded
 from outcrop.services.bedrock.families.family import Body, inference
-from outcrop.services.bedrock.messages import write_block
+from outcrop.services.bedrock.invoke.bodies import check, malformed
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Event, Finish
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.runs import Completion
+    from outcrop.services.bedrock.runtime.runs import Completion
 
 
 def _object(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:

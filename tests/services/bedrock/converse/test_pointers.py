@@ -1,6 +1,6 @@
 import pytest
 
-from outcrop.services.bedrock.pointers import read_pointer, select
+from outcrop.services.bedrock.converse.pointers import read_pointer, select
 from outcrop.services.contract import ValidationException
 
 

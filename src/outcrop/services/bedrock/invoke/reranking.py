@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import EngineError
-from outcrop.services.bedrock.bodies import check, malformed
 from outcrop.services.bedrock.errors import from_engine
+from outcrop.services.bedrock.invoke.bodies import check, malformed
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.models import Models

@@ -22,7 +22,7 @@ from outcrop.services.contract import ValidationException
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Block
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.media import Media
+    from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.contract import Context
 
 MAX_IMAGES = 20

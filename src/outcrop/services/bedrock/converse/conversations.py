@@ -6,21 +6,21 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import Finish
-from outcrop.services.bedrock.blocks import BlockEvents
+from outcrop.services.bedrock.converse.blocks import BlockEvents
+from outcrop.services.bedrock.converse.generations import read_generation
+from outcrop.services.bedrock.converse.messages import check_documents, write_block
+from outcrop.services.bedrock.converse.pointers import read_pointer, select
 from outcrop.services.bedrock.families import family_of
-from outcrop.services.bedrock.generations import read_generation
-from outcrop.services.bedrock.messages import check_documents, write_block
-from outcrop.services.bedrock.pointers import read_pointer, select
-from outcrop.services.bedrock.runs import Completion
-from outcrop.services.bedrock.streams import Stream
+from outcrop.services.bedrock.runtime.runs import Completion
+from outcrop.services.bedrock.runtime.streams import Stream
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.media import Media
-    from outcrop.services.bedrock.runs import Run, Runs
-    from outcrop.services.bedrock.targets import Targets
+    from outcrop.services.bedrock.catalogue.targets import Targets
+    from outcrop.services.bedrock.converse.media import Media
+    from outcrop.services.bedrock.runtime.runs import Run, Runs
     from outcrop.services.contract import Context, Request, Result
 
 

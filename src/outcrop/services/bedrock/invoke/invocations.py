@@ -7,21 +7,21 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import Finish
-from outcrop.services.bedrock.bodies import decode
+from outcrop.services.bedrock.converse.generations import read_generation
 from outcrop.services.bedrock.families import family_of
-from outcrop.services.bedrock.generations import read_generation
-from outcrop.services.bedrock.streams import Stream
+from outcrop.services.bedrock.invoke.bodies import decode
+from outcrop.services.bedrock.runtime.streams import Stream
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.embeddings import Embeddings
+    from outcrop.services.bedrock.catalogue.targets import Targets
+    from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.bedrock.families import Chunks
-    from outcrop.services.bedrock.media import Media
-    from outcrop.services.bedrock.reranking import Reranking
-    from outcrop.services.bedrock.runs import Run, Runs
-    from outcrop.services.bedrock.targets import Targets
+    from outcrop.services.bedrock.invoke.embeddings import Embeddings
+    from outcrop.services.bedrock.invoke.reranking import Reranking
+    from outcrop.services.bedrock.runtime.runs import Run, Runs
     from outcrop.services.contract import Context, Request, Result
 
 _JSON = "application/json"

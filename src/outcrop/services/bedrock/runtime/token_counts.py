@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from outcrop.services.bedrock.bodies import decode
+from outcrop.services.bedrock.converse.generations import read_generation
 from outcrop.services.bedrock.families import family_of
-from outcrop.services.bedrock.generations import read_generation
+from outcrop.services.bedrock.invoke.bodies import decode
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
-    from outcrop.services.bedrock.media import Media
-    from outcrop.services.bedrock.runs import Runs
-    from outcrop.services.bedrock.targets import Targets
+    from outcrop.services.bedrock.catalogue.targets import Targets
+    from outcrop.services.bedrock.converse.media import Media
+    from outcrop.services.bedrock.runtime.runs import Runs
     from outcrop.services.contract import Context, Request, Result
 
 

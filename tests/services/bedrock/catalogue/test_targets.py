@@ -2,7 +2,7 @@ import pytest
 
 from outcrop.engines.inference.models import Models
 from outcrop.services.bedrock.catalogue import Catalogue
-from outcrop.services.bedrock.targets import Targets
+from outcrop.services.bedrock.catalogue.targets import Targets
 from outcrop.services.contract import ResourceNotFoundException, ValidationException
 from outcrop.settings import Settings
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from outcrop.services.bedrock.runs import Run
+    from outcrop.services.bedrock.runtime.runs import Run
 
 Item = dict[str, Any]
 

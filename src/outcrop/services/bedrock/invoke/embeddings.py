@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import EngineError
-from outcrop.services.bedrock.bodies import check, malformed
 from outcrop.services.bedrock.errors import from_engine
+from outcrop.services.bedrock.invoke.bodies import check, malformed
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import Generation
-from outcrop.services.bedrock.messages import Reader, read_system, read_tools, uses_tools
+from outcrop.services.bedrock.converse.messages import Reader, read_system, read_tools, uses_tools
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.media import Media
+    from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.contract import Context
 
 _NO_TOOLS = re.compile(

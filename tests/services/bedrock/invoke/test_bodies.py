@@ -1,6 +1,6 @@
 import pytest
 
-from outcrop.services.bedrock.bodies import check, decode
+from outcrop.services.bedrock.invoke.bodies import check, decode
 from outcrop.services.contract import ValidationException
 
 SCHEMA = {

@@ -1,0 +1,1 @@
+"""What Converse and InvokeModel share: an invocation run on its engine, streamed, counted."""
