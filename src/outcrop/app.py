@@ -11,14 +11,17 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from outcrop import __version__
 from outcrop.jobs import Jobs
 from outcrop.services.contract import Context, Deps, Principal, Service
+from outcrop.services.room import Room
 from outcrop.services.surface import HttpRequest, HttpResponse
 from outcrop.settings import Settings
 from outcrop.storage import Blobs, Database
@@ -35,27 +38,28 @@ class AlreadyRunning(Exception):
     """Another process holds the data directory."""
 
 
-def bind_services(deps: Deps) -> tuple[Service, ...]:
-    """Every service of the stack. A new one is a folder under `services/` and a line here."""
-    from outcrop.services.apigateway import service as apigateway
-    from outcrop.services.bedrock import service as bedrock
-    from outcrop.services.cloudwatch import service as cloudwatch
-    from outcrop.services.iam import service as iam
-    from outcrop.services.knowledge_bases import service as knowledge_bases
-    from outcrop.services.lambda_ import service as lambda_
-    from outcrop.services.logs import service as logs
-    from outcrop.services.s3 import service as s3
+ROOMS: Mapping[str, tuple[str, ...]] = {
+    "iam": ("iam", "sts"),
+    "s3": ("s3", "s3control"),
+    "logs": ("logs",),
+    "cloudwatch": ("cloudwatch",),
+    "lambda_": ("lambda",),
+    "apigateway": ("apigatewayv2",),
+    "bedrock": ("bedrock", "bedrock-runtime"),
+    "knowledge_bases": ("bedrock-agent", "bedrock-agent-runtime"),
+}
+"""The folders under `services/`, and the botocore services of each. A new service is a folder and a line here; rooms
+stop in reverse order."""
 
-    return (
-        *iam.services(deps),
-        *s3.services(deps),
-        *logs.services(deps),
-        *cloudwatch.services(deps),
-        *lambda_.services(deps),
-        *apigateway.services(deps),
-        *bedrock.services(deps),
-        *knowledge_bases.services(deps),
-    )
+
+def rooms(deps: Deps) -> tuple[Room, ...]:
+    """Every service of the stack, each folder imported when its first request comes."""
+
+    def build(folder: str) -> Sequence[Service]:
+        made: Sequence[Service] = import_module(f"outcrop.services.{folder}.service").services(deps)
+        return made
+
+    return tuple(Room(names, partial(build, folder)) for folder, names in ROOMS.items())
 
 
 class Stack:
@@ -68,6 +72,7 @@ class Stack:
 
         self.settings = settings
         self.url = f"http://{settings.host}:{settings.port}"
+        self._has_past = any(path.stem not in ("jobs", "iam") for path in (settings.data / "db").glob("*.sqlite"))
         self._databases: dict[str, Database] = {}
         self.models = Models(settings)
         self.jobs = Jobs(self.database("jobs"))
@@ -82,9 +87,9 @@ class Stack:
             lookup=Credentials(self.database("iam"), settings.account).lookup,
             endpoint=lambda: self.url,
         )
-        self.services = bind_services(self.deps)
+        self.rooms = rooms(self.deps)
         self.gateway: Gateway = Gateway(
-            self.services,
+            self.rooms,
             settings=settings,
             lookup=self.deps.lookup,
             surfaces=(Health(self),),
@@ -100,13 +105,23 @@ class Stack:
     def context(self, account: str, region: str, principal: Principal) -> Context:
         return self.gateway.context(account, region, principal)
 
+    async def resume(self) -> None:
+        """Go on with what an earlier process left: queued jobs, alarms, log retention."""
+        if self._has_past:
+            for room in self.rooms:
+                room.services  # noqa: B018 - builds them
+                await self.gateway.start_rooms()
+                await asyncio.sleep(0)
+        self.jobs.start()
+
     def close_databases(self) -> None:
         for database in self._databases.values():
             database.close()
 
 
 class Health:
-    """`GET /_outcrop/health`: what runs here, for scripts and people."""
+    """`GET /_outcrop/health`: what runs here, for scripts and people. `services` says of each whether it is loaded:
+    that happens at its first request."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -123,24 +138,21 @@ class Health:
             "uptime_seconds": round(time.time() - self._since, 3),
             "data": str(self._stack.settings.data),
             "strict": self._stack.settings.strict,
-            "services": {name: len(operations) for name, operations in self._stack.gateway.operations.items()},
+            "services": {name: room.is_open for room in self._stack.rooms for name in room.names},
         }
         return HttpResponse(200, (("content-type", "application/json"),), json.dumps(body, indent=2).encode())
 
 
 @asynccontextmanager
 async def open_stack(settings: Settings) -> AsyncIterator[Stack]:
-    """Take the data directory, build the stack, start its services and resume its jobs; undo all in reverse."""
+    """Take the data directory, build the stack, and undo all in reverse; services start when they are first asked."""
     async with AsyncExitStack() as exits:
         exits.enter_context(hold_directory(settings.data))
         stack = Stack(settings)
         exits.callback(stack.close_databases)
         exits.push_async_callback(stack.models.aclose)
-        for service in stack.services:
-            if service.on_stop:
-                exits.push_async_callback(service.on_stop)
-            if service.on_start:
-                await service.on_start()
+        for room in stack.rooms:
+            exits.push_async_callback(room.stop)
         exits.push_async_callback(stack.jobs.aclose)
         yield stack
 
@@ -244,7 +256,7 @@ async def _after_start(server: uvicorn.Server, stack: Stack, started: float) -> 
         "; strict" if stack.settings.strict else "",
     )
     log.info("Use it:  export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test", stack.url)
-    stack.jobs.start()
+    await stack.resume()
     if not stack.settings.llm:
         from outcrop.engines.inference.models import detect_ollama
 

@@ -137,8 +137,9 @@ def _status(settings: Settings, options: argparse.Namespace) -> int:
         f"(process {health['pid']}), up {health['uptime_seconds']:.0f} s"
     )
     print(f"  data      {health['data']}")
-    for name, count in sorted(health["services"].items()):
-        print(f"  {name:<22} {count} operations")
+    used = [name for name, loaded in sorted(health["services"].items()) if loaded]
+    print(f"  services  {', '.join(sorted(health['services']))}")
+    print(f"  in use    {', '.join(used) or 'none yet: a service is loaded at its first request'}")
     return 0
 
 

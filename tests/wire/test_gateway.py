@@ -22,6 +22,7 @@ from tests.wire.asgi import ACCOUNT, KEYS, call
 from tests.wire.sample import Sample
 
 from outcrop.services.contract import Principal, Service, ValidationException
+from outcrop.services.room import Room
 from outcrop.services.surface import HttpResponse
 from outcrop.settings import Settings
 from outcrop.wire.gateway import Gateway
@@ -353,6 +354,44 @@ async def test_surfaces_come_first(sample):
     assert (reply.status, reply.body) == (201, b"POST /a%2Fb?c=d 5 anonymous 80")
     reply = await call(gateway, "GET", "http://site.localhost/bug")
     assert (reply.status, b"a bug" in reply.body) == (500, False)
+
+
+async def test_a_room_is_built_and_started_by_its_first_request():
+    seen = []
+
+    class Identity:
+        async def get_caller_identity(self, ctx, request):
+            return {"Account": ctx.account}
+
+    async def start():
+        seen.append("started")
+
+    def build():
+        seen.append("built")
+        return [Service("sts", Identity(), on_start=start, on_stop=stop)]
+
+    async def stop():
+        seen.append("stopped")
+
+    sts, logs = Room(["sts"], build), Room(["logs"], lambda: pytest.fail("nobody asked for logs"))
+    gateway = Gateway([sts, logs], settings=Settings(), lookup=KEYS.get)
+    await sts.stop()
+    assert seen == []
+    for _ in range(2):
+        answer = await gateway.call(
+            gateway.context("1" * 12, "us-east-1", Principal("arn:aws:iam::111111111111:root", "1")),
+            "sts",
+            "get_caller_identity",
+            {},
+        )
+        assert answer == {"Account": "1" * 12}
+    await sts.stop()
+    assert seen == ["built", "started", "stopped"]
+
+
+def test_a_room_that_builds_other_services_than_it_promised():
+    with pytest.raises(ValueError, match="expected the services"):
+        _ = Room(["sts"], lambda: [Service("iam")]).services
 
 
 def test_disconnect_cancels_a_surface():

@@ -1,14 +1,16 @@
-"""Joins services' methods to the models' operations, once at start-up. What doesn't fit stops the start."""
+"""Joins services' methods to the models' operations. A service is joined when it is built: at once, or, in a `Room`, at
+its first request. What doesn't fit is a `BindingError`; `tests/house/` joins all."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any
 
 from outcrop.services.contract import Context, Service
 from outcrop.services.hooks import Hooks
+from outcrop.services.room import Room
 from outcrop.wire.models import source
 from outcrop.wire.models.routes import Entry, ServiceEntry
 from outcrop.wire.models.shapes import Model, Operation
@@ -26,27 +28,34 @@ class BindingError(Exception):
     """A service doesn't fit its model."""
 
 
-@dataclass(eq=False)
 class Bound:
-    """A service joined to its model."""
+    """A service joined to its model. `entry` is known from the start; the rest is built when first asked for."""
 
-    entry: ServiceEntry
-    hooks: Hooks
-    handlers: Mapping[str, Handler]
-    """By boto3's names."""
-    protocols: Mapping[str, WireProtocol]
-    _model: Model | None = field(default=None, init=False)
+    def __init__(self, entry: ServiceEntry, service: Callable[[], Service]) -> None:
+        self.entry = entry
+        self._service = service
+        self._by_operation = {entry.operation: entry for entry in entry.operations.values()}
 
     @property
     def name(self) -> str:
         return self.entry.name
 
-    @property
+    @cached_property
+    def hooks(self) -> Hooks:
+        return self._service().hooks or Hooks()
+
+    @cached_property
+    def handlers(self) -> Mapping[str, Handler]:
+        """By boto3's names."""
+        return _handlers(self._service(), self.entry)
+
+    @cached_property
+    def protocols(self) -> Mapping[str, WireProtocol]:
+        return _protocols(self.entry, self.hooks)
+
+    @cached_property
     def model(self) -> Model:
-        """Read when first asked for."""
-        if self._model is None:
-            self._model = source.load(self.entry.name, self.entry.version)
-        return self._model
+        return source.load(self.entry.name, self.entry.version)
 
     @property
     def default_protocol(self) -> WireProtocol:
@@ -59,25 +68,28 @@ class Bound:
         """The operation of that model name, `PutObject`."""
         return self._by_operation.get(operation)
 
-    def __post_init__(self) -> None:
-        self._by_operation = {entry.operation: entry for entry in self.entry.operations.values()}
 
-
-def bind(services: Sequence[Service], known: Mapping[str, ServiceEntry]) -> dict[str, Bound]:
-    """All services, joined, by name. Raises `BindingError` naming what doesn't fit."""
+def bind(parts: Sequence[Service | Room], known: Mapping[str, ServiceEntry]) -> dict[str, Bound]:
+    """All services by name, those outside of rooms joined at once. Raises `BindingError` naming what doesn't fit."""
     bound: dict[str, Bound] = {}
-    for service in services:
-        entry = known.get(service.name)
-        if entry is None:
-            raise BindingError(
-                f"the service {service.name!r} is not in wire/models/routes.json: add its botocore name to "
-                "tools/generate_routes.py and run `make types`"
-            )
-        if service.name in bound:
-            raise BindingError(f"two services call themselves {service.name!r}")
-        hooks = service.hooks or Hooks()
-        bound[service.name] = Bound(entry, hooks, _handlers(service, entry), _protocols(entry, hooks))
+    for part in parts:
+        for name in part.names if isinstance(part, Room) else (part.name,):
+            entry = known.get(name)
+            if entry is None:
+                raise BindingError(
+                    f"the service {name!r} is not in wire/models/routes.json: add its botocore name to "
+                    "tools/generate_routes.py and run `make types`"
+                )
+            if name in bound:
+                raise BindingError(f"two services call themselves {name!r}")
+            bound[name] = Bound(entry, partial(_built, part, name))
+            if isinstance(part, Service):
+                bound[name].handlers  # noqa: B018 - a service that doesn't fit shall not start
     return bound
+
+
+def _built(part: Service | Room, name: str) -> Service:
+    return part.services[name] if isinstance(part, Room) else part
 
 
 def operation_names(resource: type) -> list[str]:

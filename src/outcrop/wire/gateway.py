@@ -7,11 +7,12 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from outcrop.services.contract import Context, Credential, Principal, Service, ServiceError
+from outcrop.services.room import Room
 from outcrop.services.surface import Surface
 from outcrop.settings import Settings
 from outcrop.wire import pipeline
@@ -39,11 +40,12 @@ _EXPOSED = "ETag, Location, x-amzn-ErrorType, x-amzn-RequestId, x-amz-request-id
 
 
 class Gateway:
-    """Every service of a stack behind one port. Binding errors stop the construction (`BindingError`)."""
+    """Every service of a stack behind one port: services that are there, and rooms whose services are built at their
+    first request. Binding errors of the former stop the construction (`BindingError`)."""
 
     def __init__(
         self,
-        services: Sequence[Service],
+        services: Sequence[Service | Room],
         *,
         settings: Settings,
         lookup: Callable[[str], Credential | None],
@@ -55,12 +57,30 @@ class Gateway:
         self.services = bind(services, routes.load())
         self.router = Router(self.services)
         self.authenticator = Authenticator(lookup)
-        self.surfaces = (*surfaces, *(surface for service in services for surface in service.surfaces))
+        self.rooms = [part for part in services if isinstance(part, Room)]
+        self._surfaces = surfaces
+        self._present = [part for part in services if isinstance(part, Service)]
 
     @property
     def operations(self) -> Mapping[str, Sequence[str]]:
         """Bound operations of each service, by boto3's names."""
         return {name: sorted(bound.handlers) for name, bound in self.services.items()}
+
+    def surfaces(self, build: bool) -> Iterator[Surface]:
+        """In order; `build`: also those of rooms that are still closed."""
+        yield from self._surfaces
+        for service in self._present:
+            yield from service.surfaces
+        for room in self.rooms:
+            if build or room.is_open:
+                for service in room.services.values():
+                    yield from service.surfaces
+
+    async def start_rooms(self) -> None:
+        """Start what was built since the last time."""
+        for room in self.rooms:
+            if not room.is_started:
+                await room.start()
 
     def context(self, account: str, region: str, principal: Principal) -> Context:
         """For work that no request caused."""
@@ -115,6 +135,7 @@ class Gateway:
         if shape is not None and shape.payload and shape.members[shape.payload].streaming:
             body = given.get(shape.payload, b"")
             given[shape.payload] = Body(one_chunk(bytes(body))) if isinstance(body, bytes | bytearray) else body
+        await self.start_rooms()
         return dict(await bound.handlers[operation](context, given) or {})
 
     def report_strangers(self, bound: Bound, operation: Operation, result: Mapping[str, Any]) -> None:

@@ -47,13 +47,12 @@ _FORM = "application/x-www-form-urlencoded"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OWN_HOST = re.compile(r"[^.]*|\[.*\]|[0-9.]+|.*\.(localhost|localstack\.cloud|amazonaws\.com(\.cn)?|aws|internal)\.?")
 """Hosts under which a stack on loopback is reached on purpose; any other name was pointed here by somebody else."""
+_BARE_HOST = re.compile(r"localhost|\[.*\]|[0-9.]+")
 _LOCAL_ORIGIN = re.compile(r"(.+\.)?localhost|127\.0\.0\.1|\[?::1\]?")
 
 
 async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
     """First, because an HTTP API's own URL or a website's host may look like any path of any API."""
-    if not gateway.surfaces:
-        return
     host, port = exchange.headers.get("host", ""), 0
     if exchange.host != host.lower():
         number = host.rpartition(":")[2]
@@ -69,14 +68,22 @@ async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
         port=port or (443 if exchange.scheme == "https" else 80),
         source_ip=exchange.source_ip,
     )
-    for surface in gateway.surfaces:
+    for surface in gateway.surfaces(build=not _is_api_call(exchange)):
         if surface.matches(request):
+            await gateway.start_rooms()
             exchange.inbox.watch(_current_task())
             response = await surface.handle(
                 request, lambda account, region: gateway.anonymous(exchange, account, region)
             )
             exchange.answer = Answer(response.status, list(response.headers), response.body)
             return
+
+
+def _is_api_call(exchange: Exchange) -> bool:
+    """Whether the request is surely for an AWS API: signed in the header, to this machine's bare name. Paths below a
+    name that begins with an underscore are this stack's own."""
+    signed = exchange.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256 ")
+    return signed and "/_" not in exchange.raw_path and _BARE_HOST.fullmatch(exchange.host) is not None
 
 
 async def answer_preflights(gateway: Gateway, exchange: Exchange) -> None:
@@ -108,7 +115,7 @@ async def place(gateway: Gateway, exchange: Exchange) -> None:
             if hooks.claims(exchange.method, exchange.host, exchange.raw_path, exchange.raw_query, exchange.headers):
                 exchange.claimed = bound
                 break
-    speaks = any("query" in bound.protocols for bound in exchange.candidates) or not exchange.candidates
+    speaks = any("query" in bound.entry.protocols for bound in exchange.candidates) or not exchange.candidates
     if speaks and exchange.headers.get("content-type", "").startswith(_FORM) and exchange.path == "/":
         exchange.sent_body = await _read(exchange, _LIMITS["query"], "")
         exchange.body = _unpacked(exchange, _LIMITS["query"], "")
@@ -250,6 +257,7 @@ async def call(gateway: Gateway, exchange: Exchange) -> None:
     assert context is not None
     exchange.inbox.watch(_current_task())
     name, bound = found.entry.name, found.bound
+    await gateway.start_rooms()
     result = await bound.handlers[name](context, exchange.request) or {}
     gateway.report_strangers(bound, operation, result)
     answer = found.protocol.serialize(bound.model, operation, result, exchange.request_id)

@@ -152,11 +152,13 @@ class Router:
             if bound.entry.target:
                 self._by_target[bound.entry.target] = bound
             self._by_signing.setdefault(bound.entry.signing, []).append(bound)
-            if "query" in bound.protocols:
+            if "query" in bound.entry.protocols:
                 self._by_version.setdefault(bound.entry.version, []).append(bound)
             if _is_rest(bound):
                 self._routes[bound.name] = _table(bound)
-        self._unsigned = [bound for bound in services.values() if _is_rest(bound) and "rest-xml" not in bound.protocols]
+        self._unsigned = [
+            bound for bound in services.values() if _is_rest(bound) and "rest-xml" not in bound.entry.protocols
+        ]
 
     def candidates(self, asked: Asked) -> list[Bound]:
         """The services that the request's signature or headers allow; empty if they say nothing."""
@@ -196,14 +198,14 @@ class Router:
             return None
         match = _CBOR_PATH.search(asked.raw_path)
         bound = self._by_target.get(match[1]) if match else None
-        return (bound, match[2]) if bound and match and "smithy-rpc-v2-cbor" in bound.protocols else None
+        return (bound, match[2]) if bound and match and "smithy-rpc-v2-cbor" in bound.entry.protocols else None
 
     def _form(self, asked: Asked, candidates: Sequence[Bound]) -> Found | None:
         fields = dict(reversed([*asked.query, *asked.form]))
         action = fields.get("Action")
         if not action:
             return None
-        able = [bound for bound in candidates if "query" in bound.protocols]
+        able = [bound for bound in candidates if "query" in bound.entry.protocols]
         if not candidates:
             able = self._by_version.get(fields.get("Version", ""), [])
         return _rpc(able[0], "query", action) if able else None
@@ -229,7 +231,7 @@ class Router:
 
 
 def _is_rest(bound: Bound) -> bool:
-    return "rest-json" in bound.protocols or "rest-xml" in bound.protocols
+    return "rest-json" in bound.entry.protocols or "rest-xml" in bound.entry.protocols
 
 
 def _rpc(bound: Bound, protocol: str, operation: str) -> Found:
