@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -138,6 +139,7 @@ class Health:
             "uptime_seconds": round(time.time() - self._since, 3),
             "data": str(self._stack.settings.data),
             "strict": self._stack.settings.strict,
+            "models": [asdict(served) for served in self._stack.models.served()],
             "services": {name: room.is_open for room in self._stack.rooms for name in room.names},
         }
         return HttpResponse(200, (("content-type", "application/json"),), json.dumps(body, indent=2).encode())
@@ -245,7 +247,8 @@ async def _after_start(server: uvicorn.Server, stack: Stack, started: float) -> 
     temporary = stack.settings.data / "server.json.new"
     temporary.write_text(json.dumps(state))
     temporary.rename(stack.settings.data / "server.json")
-    served = ", ".join(stack.settings.llm) or "the built-in extractive answerer"
+    mapped = [f"{entry.pattern} by {entry.choice}" for entry in stack.models.entries() if entry.task == "text"]
+    served = "; ".join(mapped) or "the built-in extractive answerer"
     log.info(
         "Outcrop %s ready in %.2f s at %s (data: %s; text models: %s%s)",
         __version__,
@@ -257,8 +260,8 @@ async def _after_start(server: uvicorn.Server, stack: Stack, started: float) -> 
     )
     log.info("Use it:  export AWS_ENDPOINT_URL=%s AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test", stack.url)
     await stack.resume()
-    if not stack.settings.llm:
-        from outcrop.engines.inference.models import detect_ollama
+    if not mapped:
+        from outcrop.engines.inference.ollama import detect_ollama
 
         if names := await detect_ollama():
             log.info(

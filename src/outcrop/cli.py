@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data=options.data.expanduser().absolute() if options.data else None,
             strict=getattr(options, "strict", None),
             llm=tuple(options.llm) if getattr(options, "llm", None) else None,
+            models=getattr(options, "models", None),
             log_level=getattr(options, "log_level", None),
         )
         status: int = options.run(settings, options)
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="[PATTERN=]URL#MODEL",
         help="OpenAI-compatible endpoint for text models, such as http://localhost:11434/v1#llama3.2; repeatable",
     )
+    up.add_argument("--models", type=Path, metavar="FILE", help="what serves which model id (OUTCROP_MODELS)")
     up.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     up.set_defaults(run=_up)
 

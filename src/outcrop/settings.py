@@ -35,8 +35,10 @@ class Settings:
     account: str = "000000000000"
     """Account of the default development credentials."""
     llm: tuple[str, ...] = ()
-    """OpenAI-compatible endpoints that serve text models: `URL#MODEL`, or `PATTERN=URL#MODEL` to serve the model ids
-    that match a pattern such as `anthropic.*`. Several are separated by commas in the environment variable."""
+    """What serves text models: `URL#MODEL` of an OpenAI-compatible endpoint, or `PATTERN=URL#MODEL` to serve the model
+    ids that match a pattern such as `anthropic.*`. Several are separated by commas in the environment variable."""
+    models: Path | None = None
+    """File that maps model ids to engines; `models.toml` in the data directory unless set."""
     llm_api_key: str = ""
     """Bearer key for those endpoints, if they want one."""
     embedder: str = "all-MiniLM-L6-v2"
@@ -77,7 +79,7 @@ def _parse(name: str, kind: str, text: str) -> object:
             return int(text)
         if kind == "float":
             return float(text)
-        if kind == "Path":
+        if kind.startswith("Path"):
             return Path(text).expanduser()
         if kind.startswith("tuple"):
             return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,22 +1,15 @@
+import asyncio
+
 import pytest
 
-from outcrop.engines.inference.engine import EngineDown
-from outcrop.engines.inference.models import Models, read_routes
+from outcrop.engines.inference.engine import EngineDown, EngineLoading
+from outcrop.engines.inference.mapping import Choice, Target
+from outcrop.engines.inference.models import Models, Served
 from outcrop.settings import Settings
 from outcrop.testing.llm import Reply, ScriptedEndpoint
 
 
-def test_read_routes_puts_patterns_before_the_rest():
-    routes = read_routes(
-        ["http://a:1/v1#one", "anthropic.*=http://b:2/v1/#two", "http://c:3/v1#three", "anthropic.*=https://d/v1#four"]
-    )
-    assert [(route.pattern, route.targets) for route in routes] == [
-        ("anthropic.*", (("http://b:2/v1", "two"), ("https://d/v1", "four"))),
-        ("*", (("http://a:1/v1", "one"), ("http://c:3/v1", "three"))),
-    ]
-
-
-@pytest.mark.parametrize("entry", ["http://a:1/v1", "a:1/v1#m", "pattern=", "ftp://a#m", "http://#m", "x=http://a/v1#"])
+@pytest.mark.parametrize("entry", ["http://a:1/v1", "pattern=", "ftp//a#m", "http://#m", "x=http://a/v1#"])
 def test_models_refuse_an_entry_that_makes_no_sense(entry):
     with pytest.raises(ValueError, match="expected URL#MODEL or PATTERN=URL#MODEL"):
         Models(Settings(llm=(entry,)))
@@ -66,3 +59,97 @@ async def test_embedder_without_weights_says_what_to_do(tmp_path, monkeypatch):
         with pytest.raises(EngineDown, match="outcrop models pull"):
             await models.embedder("amazon.titan-embed-text-v2:0")
     assert not (await models.tokens()).exact
+
+
+class Slow:
+    """An engine that is opened when it is let."""
+
+    name = "slow"
+    extractive = False
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.closed = False
+
+    async def open(self):
+        await self.gate.wait()
+
+    async def aclose(self):
+        self.closed = True
+
+
+async def test_text_waits_for_an_engine_only_so_long(tmp_path, monkeypatch):
+    monkeypatch.setattr("outcrop.engines.inference.models.STRICT_PATIENCE", 0.01)
+    gate = asyncio.Event()
+    engine = Slow(gate)
+    models = Models(Settings(data=tmp_path, strict=True, llm=("acme.*=slow:weights",)))
+    models.provide("text", "slow", lambda argument, choice: engine if argument == "weights" else None)
+    assert [served.state for served in models.served()] == ["cold"]
+    with pytest.raises(EngineLoading, match="still being loaded"):
+        await models.text("acme.one")
+    assert list(models.served()) == [Served("text", "slow:weights", "loading")]
+    gate.set()
+    await asyncio.sleep(0.02)
+    assert await models.text("acme.two") is engine
+    assert [served.state for served in models.served()] == ["ready"]
+    await models.aclose()
+    assert engine.closed
+
+
+async def test_assigned_models_come_before_the_mapping(tmp_path):
+    arn = "arn:of/a/custom-model"
+    engine = Slow(asyncio.Event())
+    engine.gate.set()
+    models = Models(Settings(data=tmp_path, llm=("http://127.0.0.1:1/v1#x",)))
+    models.provide("text", "slow", lambda argument, choice: engine)
+    models.assign(lambda task, key: Choice((Target("slow"),)) if (task, key) == ("text", arn) else None)
+    assert await models.text(arn) is engine
+    assert (await models.text("amazon.nova-lite-v1:0")).name.startswith("openai:")
+    await models.aclose()
+
+
+async def test_a_kind_of_engine_that_does_not_exist_is_said(tmp_path):
+    models = Models(Settings(data=tmp_path, llm=("acme.*=warp:x",)))
+    with pytest.raises(EngineDown, match=r"no engine 'warp' for the task 'text'\. There are URL#MODEL, extractive"):
+        await models.text("acme.one")
+    (served,) = models.served()
+    assert (served.state, served.target) == ("failed", "warp:x")
+    assert "warp" in served.error
+
+
+async def test_the_file_is_read_again_when_it_changes(tmp_path, caplog):
+    models = Models(Settings(data=tmp_path))
+    assert (await models.text("anthropic.claude-v2")).name == "extractive"
+    file = tmp_path / "models.toml"
+    file.write_text('[text]\n"anthropic.*" = "http://127.0.0.1:1/v1#x"\n')
+    assert (await models.text("anthropic.claude-v2")).name == "openai:x@127.0.0.1:1"
+    file.write_text("[text\n")
+    assert (await models.text("anthropic.claude-v2")).name == "openai:x@127.0.0.1:1"
+    assert "stays as it was" in caplog.text
+    file.unlink()
+    assert (await models.text("anthropic.claude-v2")).name == "extractive"
+    await models.aclose()
+
+
+async def test_a_mapped_embedder_serves_its_ids(tmp_path, monkeypatch):
+    file = tmp_path / "models.toml"
+    file.write_text('[embedding]\n"cohere.*" = { to = "http://127.0.0.1:9/v1#bge", query_prefix = "query: " }\n')
+    own = Models(Settings(data=tmp_path))
+    monkeypatch.setattr("outcrop.engines.embedding.openai.TRIES", 1)
+    with pytest.raises(EngineDown, match="could not be reached"):
+        await own.embedder("cohere.embed-english-v3")
+    await own.aclose()
+
+
+async def test_a_key_is_read_from_the_environment(tmp_path, monkeypatch, ask, answer_of):
+    async with ScriptedEndpoint() as endpoint:
+        file = tmp_path / "models.toml"
+        file.write_text(f'[text]\n"*" = {{ to = "{endpoint.url}#x", api_key = "$MY_KEY" }}\n')
+        models = Models(Settings(data=tmp_path, llm_api_key="other"))
+        with pytest.raises(EngineDown, match=r"\$MY_KEY, which is not set"):
+            await models.text("a")
+        monkeypatch.setenv("MY_KEY", "from-the-environment")
+        monkeypatch.setattr("outcrop.engines.inference.slots._SECONDS_UNTIL_RETRY", 0)
+        await answer_of(await models.text("a"), ask("?"))
+        await models.aclose()
+    assert endpoint.headers[0]["authorization"] == "bearer from-the-environment"

@@ -124,6 +124,10 @@ class EngineDown(EngineError):
     """Nothing there to answer: an endpoint that refuses connections, weights that are missing."""
 
 
+class EngineLoading(EngineError):
+    """The engine is being loaded and will answer soon."""
+
+
 class EngineTimeout(EngineError):
     """The engine took too long."""
 

@@ -1,140 +1,157 @@
-"""Which engine serves a model id. Shared by Bedrock and Knowledge Bases."""
+"""Which engine serves a model id, and the life of each engine. Shared by Bedrock and Knowledge Bases.
+
+A model id is looked up first among what services have assigned (`assign`: custom models, whose weights lie here),
+then in the mapping (`mapping.py`: the file and the command line). Text that nothing maps is served by the built-in
+extractive engine, embeddings by the local embedder, images by none.
+
+A kind of engine that a mapping names (`transformers:~/models/llama`) is built by what `provide` was given for it, or by
+a plug-in: an entry point of its name in the group `outcrop.engines.text`, `.embedding` or `.image`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Literal
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
-from outcrop.engines.embedding import Embedder
-from outcrop.engines.inference.engine import EngineDown, TextEngine
-from outcrop.engines.inference.ollama import detect_ollama
+from outcrop.engines.inference.kinds import EXTRACTIVE, LOCAL_EMBEDDER, Builder, Kinds
+from outcrop.engines.inference.mapping import (
+    Choice,
+    Entries,
+    Entry,
+    MappingError,
+    Target,
+    Task,
+    read_file,
+    read_options,
+)
+from outcrop.engines.inference.slots import Slot, State
 from outcrop.engines.inference.tokens import Tokenizer, Tokens
-from outcrop.settings import Settings
 
-__all__ = ["Models", "Route", "detect_ollama", "read_routes"]
+if TYPE_CHECKING:
+    from outcrop.engines.embedding import Embedder
+    from outcrop.engines.inference.engine import TextEngine
+    from outcrop.settings import Settings
 
-_EXTRACTIVE = "extractive"
-_SECONDS_UNTIL_RETRY = 30.0
+__all__ = ["Builder", "Choice", "Models", "Served", "Target"]
+
+log = logging.getLogger("outcrop.inference")
+
+HELPFUL_PATIENCE = 45.0
+"""Seconds that a request waits for an engine that is being loaded: less than boto3's read timeout."""
+STRICT_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """Endpoints that serve the model ids matching a pattern, in order of preference."""
+class Served:
+    """One engine and its state, for people."""
 
-    pattern: str
-    targets: tuple[tuple[str, str], ...]
-    """(URL, MODEL) each."""
-
-    def serves(self, model_id: str) -> bool:
-        return fnmatchcase(model_id, self.pattern)
-
-
-def read_routes(entries: Sequence[str]) -> tuple[Route, ...]:
-    """Routes from `URL#MODEL` and `PATTERN=URL#MODEL`; entries of the same pattern back each other up, and those
-    without one come last. Raises ValueError naming the entry."""
-    targets: dict[str, list[tuple[str, str]]] = {}
-    for entry in entries:
-        pattern, target = _split_pattern(entry)
-        url, _, model = target.partition("#")
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not model:
-            raise ValueError(
-                f"--llm {entry!r}: expected URL#MODEL or PATTERN=URL#MODEL, such as http://localhost:11434/v1#llama3.2"
-            )
-        targets.setdefault(pattern, []).append((url.rstrip("/"), model))
-    routes = [Route(pattern, tuple(found)) for pattern, found in targets.items()]
-    return tuple(sorted(routes, key=lambda route: route.pattern == "*"))
-
-
-def _split_pattern(entry: str) -> tuple[str, str]:
-    if entry.startswith(("http://", "https://")):
-        return "*", entry
-    pattern, _, target = entry.partition("=")
-    return pattern, target
-
-
-def _precision(name: str) -> Literal["int8", "fp32"]:
-    if name not in ("int8", "fp32"):
-        raise ValueError(f"OUTCROP_EMBEDDING_PRECISION={name!r}: expected int8 or fp32")
-    return "fp32" if name == "fp32" else "int8"
+    task: Task
+    target: str
+    state: State
+    error: str = ""
 
 
 class Models:
     """Text engines and embedders by model id; constructed light, each engine opened when first asked for."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._routes = read_routes(settings.llm)
-        self._precision = _precision(settings.embedding_precision)
-        self._engines: dict[str, TextEngine] = {}
-        self._embedder: Embedder | None = None
-        self._missing: tuple[float, EngineDown] | None = None
-        self._text_lock = asyncio.Lock()
-        self._embedder_lock = asyncio.Lock()
-        self._tokenizer = Tokenizer(self._shared_embedder)
+        self._patience = STRICT_PATIENCE if settings.strict else HELPFUL_PATIENCE
+        self._mapping = _Mapping(settings.models or settings.data / "models.toml", read_options(settings.llm))
+        self._assigned: list[Callable[[Task, str], Choice | None]] = []
+        self._slots: dict[tuple[Task, Choice], Slot[Any]] = {}
+        self._tokenizer = Tokenizer(self._local_embedder)
+        self._kinds = Kinds(settings, self._tokenizer.tokens, self._local_embedder)
 
-    async def text(self, model_id: str) -> TextEngine:
-        """The opened engine that serves this model id, by the patterns in the settings; else the extractive one."""
-        route = next((route for route in self._routes if route.serves(model_id)), None)
-        key = route.pattern if route else _EXTRACTIVE
-        async with self._text_lock:
-            if key not in self._engines:
-                engine = self._openai(route) if route else self._extractive()
-                await engine.open()
-                self._engines[key] = engine
-            return self._engines[key]
+    def provide(self, task: Task, kind: str, build: Builder) -> None:
+        """Say how engines of a kind are built: a `TextEngine` for text, an `Embedder` for embedding."""
+        self._kinds.provide(task, kind, build)
+
+    def assign(self, find: Callable[[Task, str], Choice | None]) -> None:
+        """Ask `find` before the mapping. It gets what `text` and `embedder` are asked for (a model id, or the ARN of a
+        custom model) and answers None for what it doesn't know."""
+        self._assigned.append(find)
+
+    def choice(self, task: Task, model_id: str) -> Choice | None:
+        """What serves a model id, by assignment, mapping, or default; None: nothing does."""
+        for find in self._assigned:
+            if (found := find(task, model_id)) is not None:
+                return found
+        if (entry := self._mapping.entries().find(task, model_id)) is not None:
+            return entry.choice
+        return {"text": EXTRACTIVE, "embedding": LOCAL_EMBEDDER}.get(task)
+
+    def entries(self) -> list[Entry]:
+        """The mapping as it is now."""
+        return list(self._mapping.entries())
 
     def maps(self, model_id: str) -> bool:
-        """Whether the settings name an endpoint for this model id by a pattern of its own."""
-        return any(route.pattern != "*" and route.serves(model_id) for route in self._routes)
+        """Whether the mapping names an engine for this model id by a pattern of its own."""
+        entry = self._mapping.entries().find("text", model_id)
+        return entry is not None and entry.pattern != "*"
+
+    async def text(self, model_id: str) -> TextEngine:
+        """The opened engine that serves this model id. Raises EngineLoading while it is being loaded, EngineError."""
+        choice = self.choice("text", model_id) or EXTRACTIVE
+        return cast("TextEngine", await self._slot("text", choice).get(self._patience))
 
     async def embedder(self, model_id: str) -> Embedder:
         """The opened embedder that serves this embedding model id. Raises EngineDown if its weights are missing."""
-        return await self._shared_embedder()
+        choice = self.choice("embedding", model_id) or LOCAL_EMBEDDER
+        return cast("Embedder", await self._slot("embedding", choice).get(self._patience))
 
     async def tokens(self) -> Tokens:
-        """Counts tokens by the embedder's tokenizer, or by rule where its weights are missing."""
+        """Counts tokens by the local embedder's tokenizer, or by rule where its weights are missing."""
         return await self._tokenizer.tokens()
+
+    def served(self) -> Iterator[Served]:
+        """Every engine that was asked for since the start, and those that the mapping names."""
+        named = {(entry.task, entry.choice): None for entry in self._mapping.entries()}
+        for task, choice in dict.fromkeys((*named, *self._slots)):
+            slot = self._slots.get((task, choice))
+            yield Served(task, str(choice), slot.state if slot else "cold", slot.error if slot else "")
 
     async def aclose(self) -> None:
         """Close every engine that was opened."""
-        engines, self._engines = list(self._engines.values()), {}
-        embedder, self._embedder = self._embedder, None
-        for engine in engines:
-            await engine.aclose()
-        if embedder is not None:
-            await embedder.aclose()
+        slots, self._slots = self._slots, {}
+        for slot in slots.values():
+            await slot.aclose()
 
-    async def _shared_embedder(self) -> Embedder:
-        from outcrop.engines.embedding.minilm import MiniLM
-        from outcrop.engines.embedding.weights import WeightsError
+    def _slot(self, task: Task, choice: Choice) -> Slot[Any]:
+        key = (task, choice)
+        if key not in self._slots:
+            self._slots[key] = Slot(lambda: self._kinds.build(task, choice))
+        return self._slots[key]
 
-        async with self._embedder_lock:
-            if self._embedder is not None:
-                return self._embedder
-            if self._missing and time.monotonic() - self._missing[0] < _SECONDS_UNTIL_RETRY:
-                raise self._missing[1]
-            embedder = MiniLM(self._settings.cache, self._precision)
+    async def _local_embedder(self) -> Embedder:
+        return cast("Embedder", await self._slot("embedding", LOCAL_EMBEDDER).get(self._patience))
+
+
+class _Mapping:
+    """The file's entries and above them the command line's. A file that has changed is read again; one that can't be
+    read any more leaves the entries as they were."""
+
+    def __init__(self, file: Path, options: list[Entry]) -> None:
+        self._file = file
+        self._options = options
+        self._stamp = self._look()
+        self._entries = Entries((*read_file(file), *options))
+
+    def entries(self) -> Entries:
+        stamp = self._look()
+        if stamp != self._stamp:
+            self._stamp = stamp
             try:
-                await embedder.open()
-            except WeightsError as error:
-                self._missing = (time.monotonic(), EngineDown(str(error)))
-                raise self._missing[1] from error
-            self._embedder = embedder
-            return embedder
+                self._entries = Entries((*read_file(self._file), *self._options))
+            except MappingError as error:
+                log.error("the mapping of models stays as it was: %s", error)
+        return self._entries
 
-    def _openai(self, route: Route) -> TextEngine:
-        from outcrop.engines.inference.openai import Endpoint, OpenAI
-
-        endpoints = [Endpoint(url, model, self._settings.llm_api_key) for url, model in route.targets]
-        return OpenAI(endpoints, self._tokenizer.tokens)
-
-    def _extractive(self) -> TextEngine:
-        from outcrop.engines.inference.extractive import Extractive
-
-        return Extractive(self._shared_embedder, self._tokenizer.tokens, self._settings.answer_threshold)
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size

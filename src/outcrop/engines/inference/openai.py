@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("outcrop.inference")
 
-_ROUNDS = 3
 _BACKOFF = 0.25
 _LONGEST_WAIT = 5.0
 _RETRIED = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -77,8 +76,8 @@ class OpenAI:
     """A text engine over one endpoint or several of the same rank.
 
     The endpoint that answered last is asked first; the next one is tried where it can't be reached, is busy or fails
-    before the first token. `connect_timeout` and `read_timeout` are seconds; the latter is the longest silence, so it
-    covers the time to the first token.
+    before the first token; when all have failed they are tried again, `retries` times. `connect_timeout` and
+    `read_timeout` are seconds; the latter is the longest silence, so it covers the time to the first token.
     """
 
     extractive = False
@@ -90,11 +89,13 @@ class OpenAI:
         *,
         connect_timeout: float = 5.0,
         read_timeout: float = 300.0,
+        retries: int = 2,
     ) -> None:
         self._endpoints = tuple(endpoints)
         self._tokens = tokens
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
+        self._rounds = max(0, retries) + 1
         self._current = 0
         self._client: httpx.AsyncClient | None = None
 
@@ -137,7 +138,7 @@ class OpenAI:
     async def _request(self, generation: Generation) -> httpx.Response:
         """An answer whose body has begun to stream, from the first endpoint that gives one. Raises EngineError."""
         failure: EngineError | None = None
-        for attempt in range(_ROUNDS):
+        for attempt in range(self._rounds):
             wait = _BACKOFF * 4**attempt
             for offset in range(len(self._endpoints)):
                 index = (self._current + offset) % len(self._endpoints)
@@ -154,7 +155,7 @@ class OpenAI:
                     log.warning("%s does not answer; %s does", self.name, self._endpoints[index].label)
                     self._current = index
                 return response
-            if attempt < _ROUNDS - 1:
+            if attempt < self._rounds - 1:
                 await asyncio.sleep(wait)
         assert failure is not None
         raise failure

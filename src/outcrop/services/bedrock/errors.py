@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from outcrop.engines.inference.engine import EngineDown, EngineError, EngineTimeout, EngineUnsupported
+from outcrop.engines.inference.engine import EngineDown, EngineError, EngineLoading, EngineTimeout, EngineUnsupported
 from outcrop.services.contract import ResourceNotFoundException, ServiceError, ThrottlingException, ValidationException
 
 INVALID_MODEL = "The provided model identifier is invalid."
@@ -18,6 +18,10 @@ class ModelErrorException(ServiceError):
 
 class ModelStreamErrorException(ServiceError):
     status = 424
+
+
+class ModelNotReadyException(ServiceError):
+    status = 429
 
 
 class ModelTimeoutException(ServiceError):
@@ -42,6 +46,8 @@ def from_engine(error: EngineError, model_arn: str) -> ServiceError:
     match error:
         case EngineUnsupported():
             return ValidationException(text)
+        case EngineLoading():
+            return ModelNotReadyException(text)
         case EngineTimeout():
             return ModelTimeoutException(text)
         case EngineDown():

@@ -11,6 +11,7 @@ from outcrop.services.bedrock.converse.media import Media
 from outcrop.services.bedrock.invoke.embeddings import Embeddings
 from outcrop.services.bedrock.invoke.invocations import Invocations
 from outcrop.services.bedrock.invoke.reranking import Reranking
+from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
 from outcrop.services.bedrock.runtime.token_counts import TokenCounts
 from outcrop.services.contract import Deps, Service
@@ -19,14 +20,15 @@ from outcrop.services.contract import Deps, Service
 def services(deps: Deps) -> tuple[Service, ...]:
     catalogue = Catalogue()
     targets = Targets(catalogue, deps.models, deps.settings.strict)
+    calls = Calls(targets)
     runs = Runs(deps.models)
     media = Media()
     return (
         Service("bedrock", FoundationModels(catalogue), InferenceProfiles(catalogue)),
         Service(
             "bedrock-runtime",
-            Conversations(targets, runs, media),
-            Invocations(targets, runs, Embeddings(deps.models), Reranking(deps.models), media),
+            Conversations(calls, runs, media),
+            Invocations(calls, runs, Embeddings(deps.models), Reranking(deps.models), media),
             TokenCounts(targets, runs, media),
             on_stop=media.aclose,
         ),

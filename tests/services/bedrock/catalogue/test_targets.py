@@ -2,10 +2,11 @@ import pytest
 
 from outcrop.engines.inference.models import Models
 from outcrop.services.bedrock.catalogue import Catalogue
-from outcrop.services.bedrock.catalogue.targets import Targets
-from outcrop.services.contract import ResourceNotFoundException, ValidationException
+from outcrop.services.bedrock.catalogue.targets import Target, Targets
+from outcrop.services.contract import Context, Principal, ResourceNotFoundException, ValidationException
 from outcrop.settings import Settings
 
+CTX = Context("000000000000", "us-east-1", Principal("arn:aws:iam::000000000000:root", "0"), "request-1", None)
 SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
@@ -24,7 +25,7 @@ def targets(strict=False, *llm):
     ],
 )
 def test_resolve(identifier):
-    assert targets().resolve(identifier).id == SONNET
+    assert targets().resolve(CTX, identifier).model.id == SONNET
 
 
 @pytest.mark.parametrize(
@@ -40,25 +41,35 @@ def test_resolve(identifier):
 )
 def test_resolve_refuses_what_is_no_model(identifier):
     with pytest.raises(ValidationException, match=r"The provided model identifier is invalid\."):
-        targets().resolve(identifier)
+        targets().resolve(CTX, identifier)
 
 
 def test_resolve_refuses_other_resources():
     base = "arn:aws:bedrock:us-east-1:000000000000"
     with pytest.raises(ResourceNotFoundException, match="provisioned-model"):
-        targets().resolve(f"{base}:provisioned-model/abcdefghijkl")
+        targets().resolve(CTX, f"{base}:provisioned-model/abcdefghijkl")
     with pytest.raises(ValidationException, match="prompt resources are not available here"):
-        targets().resolve(f"{base}:prompt/ABCDEFGHIJ:1")
+        targets().resolve(CTX, f"{base}:prompt/ABCDEFGHIJ:1")
 
 
 def test_resolve_in_strict_mode_wants_a_profile():
     with pytest.raises(ValidationException, match="on-demand throughput isn’t supported"):
-        targets(True).resolve(SONNET)
-    assert targets(True).resolve(f"us.{SONNET}").id == SONNET
-    assert targets(True).resolve("amazon.nova-lite-v1:0").id == "amazon.nova-lite-v1:0"
+        targets(True).resolve(CTX, SONNET)
+    assert targets(True).resolve(CTX, f"us.{SONNET}").model.id == SONNET
+    assert targets(True).resolve(CTX, "amazon.nova-lite-v1:0").model.id == "amazon.nova-lite-v1:0"
+
+
+def test_resolve_asks_what_was_added_first():
+    found = targets()
+    base = found.resolve(CTX, SONNET)
+    assert base.resource == f"arn:aws:bedrock:us-east-1::foundation-model/{SONNET}"
+    arn = "arn:aws:bedrock:us-east-1:000000000000:custom-model/x/abcdefghijkl"
+    found.add(lambda ctx, identifier: Target(base.model, arn, arn) if identifier == arn else None)
+    assert found.resolve(CTX, arn) == Target(base.model, arn, arn)
+    assert found.resolve(CTX, SONNET) == base
 
 
 def test_resolve_takes_new_ids_that_the_settings_map():
-    assert targets(False, "acme.*=http://x/v1#m").resolve("acme.new-v1").writes_text
+    assert targets(False, "acme.*=http://x/v1#m").resolve(CTX, "acme.new-v1").model.writes_text
     with pytest.raises(ValidationException):
-        targets(False, "http://x/v1#m").resolve("acme.new-v1")
+        targets(False, "http://x/v1#m").resolve(CTX, "acme.new-v1")

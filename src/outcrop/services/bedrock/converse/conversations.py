@@ -17,67 +17,68 @@ from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation
-    from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.catalogue.targets import Targets
     from outcrop.services.bedrock.converse.media import Media
+    from outcrop.services.bedrock.runtime.calls import Call, Calls
     from outcrop.services.bedrock.runtime.runs import Run, Runs
     from outcrop.services.contract import Context, Request, Result
 
 
 class Conversations:
-    def __init__(self, targets: Targets, runs: Runs, media: Media) -> None:
-        self._targets = targets
+    def __init__(self, calls: Calls, runs: Runs, media: Media) -> None:
+        self._calls = calls
         self._runs = runs
         self._media = media
 
     async def converse(self, ctx: Context, request: Request) -> Result:
-        model = self._model(request)
+        _check(request)
         paths = _paths(request)
-        generation = await self._read(ctx, model, request)
-        completion = await self._runs.complete(ctx, model, generation)
-        finish = completion.finish
-        result: dict[str, Any] = {
-            "output": {"message": {"role": "assistant", "content": [write_block(b) for b in completion.content]}},
-            "stopReason": finish.reason,
-            "usage": usage(finish),
-            "metrics": {"latencyMs": completion.latency_ms},
-            **_echoed(request),
-        }
-        if selected := select(family_of(model).write(completion, model), paths):
-            result["additionalModelResponseFields"] = selected
-        return result
+        async with self._calls.open(ctx, "Converse", request) as call:
+            generation = await self._read(call)
+            completion = await self._runs.complete(call, generation)
+            finish = completion.finish
+            call.output = result = {
+                "output": {"message": {"role": "assistant", "content": [write_block(b) for b in completion.content]}},
+                "stopReason": finish.reason,
+                "usage": usage(finish),
+                "metrics": {"latencyMs": completion.latency_ms},
+                **_echoed(request),
+            }
+            if selected := select(family_of(call.model).write(completion, call.model), paths):
+                result["additionalModelResponseFields"] = selected
+            return result
 
     async def converse_stream(self, ctx: Context, request: Request) -> Result:
-        model = self._model(request)
-        if not model.streaming:
-            raise ValidationException("The model is unsupported for streaming.")
+        _check(request)
         paths = _paths(request)
-        generation = await self._read(ctx, model, request)
-        run = await self._runs.start(ctx, model, generation)
+        async with self._calls.open(ctx, "ConverseStream", request) as call:
+            generation = await self._read(call)
+            run = await self._runs.start(call, generation)
 
-        def extras(finish: Finish) -> Mapping[str, Any]:
-            completion = Completion((), finish, run.latency_ms)
-            return select(family_of(model).write(completion, model), paths) if paths else {}
+            def extras(finish: Finish) -> Mapping[str, Any]:
+                completion = Completion((), finish, run.latency_ms)
+                return select(family_of(call.model).write(completion, call.model), paths) if paths else {}
 
-        return {"stream": Stream(run, _events(run, extras, _echoed(request)))}
+            return {"stream": Stream(run, _events(run, extras, _echoed(request)))}
 
-    async def _read(self, ctx: Context, model: FoundationModel, request: Request) -> Generation:
-        check_documents(request.get("messages") or ())
-        return await read_generation(ctx, model, request, self._media)
-
-    def _model(self, request: Request) -> FoundationModel:
-        if request.get("guardrailConfig", {}).get("guardrailIdentifier"):
-            raise ValidationException(
-                "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
-                "here yet. Leave guardrailConfig out."
-            )
-        model = self._targets.resolve(request["modelId"])
+    async def _read(self, call: Call) -> Generation:
+        model = call.model
         if not model.writes_text:
             raise ValidationException(
                 "This action doesn't support the model that you provided. Try again with a supported text or chat "
                 "model."
             )
-        return model
+        if call.operation == "ConverseStream" and not model.streaming:
+            raise ValidationException("The model is unsupported for streaming.")
+        check_documents(call.request.get("messages") or ())
+        return await read_generation(call.ctx, model, call.request, self._media)
+
+
+def _check(request: Request) -> None:
+    if request.get("guardrailConfig", {}).get("guardrailIdentifier"):
+        raise ValidationException(
+            "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
+            "here yet. Leave guardrailConfig out."
+        )
 
 
 def _paths(request: Request) -> list[Sequence[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from outcrop.engines.inference.engine import EngineError
 from outcrop.services.bedrock.errors import from_engine
 from outcrop.services.bedrock.invoke.bodies import check, malformed
+from outcrop.services.bedrock.runtime.calls import Usage
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from outcrop.engines.embedding import Embedder, Purpose
     from outcrop.engines.inference.models import Models
     from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.contract import Context
+    from outcrop.services.bedrock.runtime.calls import Call
 
     Vectors = NDArray[np.float32]
 
@@ -112,14 +113,16 @@ class Embeddings:
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    async def invoke(self, ctx: Context, model: FoundationModel, body: Body) -> Body:
+    async def invoke(self, call: Call, body: Body) -> Body:
+        await call.admit()
         try:
-            embedder = await self._models.embedder(model.id)
-            ctx.notes["served-by"] = embedder.name
-            answer, tokens = await self._answer(embedder, model, body)
+            embedder = await self._models.embedder(call.target.key)
+            call.ctx.notes["served-by"] = embedder.name
+            answer, tokens = await self._answer(embedder, call.model, body)
         except EngineError as error:
-            raise from_engine(error, model.arn(ctx.region)) from error
-        ctx.headers["X-Amzn-Bedrock-Input-Token-Count"] = str(tokens)
+            raise from_engine(error, call.target.resource) from error
+        call.usage = Usage(input_tokens=tokens)
+        call.ctx.headers["X-Amzn-Bedrock-Input-Token-Count"] = str(tokens)
         return answer
 
     async def _answer(self, embedder: Embedder, model: FoundationModel, body: Body) -> tuple[Body, int]:

@@ -15,12 +15,11 @@ from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation
-    from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.bedrock.catalogue.targets import Targets
     from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.bedrock.families import Chunks
     from outcrop.services.bedrock.invoke.embeddings import Embeddings
     from outcrop.services.bedrock.invoke.reranking import Reranking
+    from outcrop.services.bedrock.runtime.calls import Call, Calls
     from outcrop.services.bedrock.runtime.runs import Run, Runs
     from outcrop.services.contract import Context, Request, Result
 
@@ -29,58 +28,65 @@ _TAKEN = ("", "*/*", "application/*", _JSON)
 
 
 class Invocations:
-    def __init__(
-        self, targets: Targets, runs: Runs, embeddings: Embeddings, reranking: Reranking, media: Media
-    ) -> None:
-        self._targets = targets
+    def __init__(self, calls: Calls, runs: Runs, embeddings: Embeddings, reranking: Reranking, media: Media) -> None:
+        self._calls = calls
         self._runs = runs
         self._embeddings = embeddings
         self._reranking = reranking
         self._media = media
 
     async def invoke_model(self, ctx: Context, request: Request) -> Result:
-        model, body = self._read(request)
-        if model.embeds:
-            answer = await self._embeddings.invoke(ctx, model, body)
-        elif model.reranks:
-            answer = await self._reranking.invoke(ctx, model, body)
-        else:
-            generation = await self._generation(ctx, model, body)
-            completion = await self._runs.complete(ctx, model, generation)
-            finish = completion.finish
-            _count(ctx, finish.input_tokens, finish.output_tokens, completion.latency_ms)
-            answer = family_of(model, body).write(completion, model)
-        return {"body": json.dumps(answer).encode(), "contentType": _JSON, **_echoed(request)}
+        _check(request)
+        async with self._calls.open(ctx, "InvokeModel", request) as call:
+            call.output = answer = await self._answer(call, _read(call))
+            return {"body": json.dumps(answer).encode(), "contentType": _JSON, **_echoed(request)}
 
     async def invoke_model_with_response_stream(self, ctx: Context, request: Request) -> Result:
-        model, body = self._read(request)
-        if not model.streaming:
-            raise ValidationException("The model is unsupported for streaming.")
-        run = await self._runs.start(ctx, model, await self._generation(ctx, model, body))
-        chunks = family_of(model, body).chunks(model)
-        return {"body": Stream(run, _events(run, chunks)), "contentType": _JSON, **_echoed(request)}
+        _check(request)
+        async with self._calls.open(ctx, "InvokeModelWithResponseStream", request) as call:
+            body = _read(call)
+            if not call.model.streaming:
+                raise ValidationException("The model is unsupported for streaming.")
+            run = await self._runs.start(call, await self._generation(call, body))
+            chunks = family_of(call.model, body).chunks(call.model)
+            return {"body": Stream(run, _events(run, chunks)), "contentType": _JSON, **_echoed(request)}
 
-    def _read(self, request: Request) -> tuple[FoundationModel, dict[str, Any]]:
-        if request.get("guardrailIdentifier"):
-            raise ValidationException(
-                "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
-                "here yet. Leave the guardrail's headers out."
-            )
-        model = self._targets.resolve(request["modelId"])
-        for name, header in (("contentType", "Content-Type"), ("accept", "Accept")):
-            kinds = {kind.partition(";")[0].strip().lower() for kind in request.get(name, "").split(",")}
-            if not kinds & set(_TAKEN):
-                raise ValidationException(f"The provided {header} is invalid: {request[name]}. Use {_JSON}.")
-        if not (model.writes_text or model.embeds or model.reranks):
-            made = " and ".join(kind.lower() for kind in model.output)
-            raise ValidationException(
-                f"{model.id} makes {made}, and nothing on this machine does: Outcrop has engines for text, embeddings "
-                "and reranking only. Use AWS itself for this call."
-            )
-        return model, decode(request.get("body"))
+    async def _answer(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
+        if call.model.embeds:
+            return await self._embeddings.invoke(call, body)
+        if call.model.reranks:
+            return await self._reranking.invoke(call, body)
+        completion = await self._runs.complete(call, await self._generation(call, body))
+        finish = completion.finish
+        _count(call.ctx, finish.input_tokens, finish.output_tokens, completion.latency_ms)
+        return family_of(call.model, body).write(completion, call.model)
 
-    async def _generation(self, ctx: Context, model: FoundationModel, body: dict[str, Any]) -> Generation:
-        return await read_generation(ctx, model, family_of(model, body).read(body, model), self._media)
+    async def _generation(self, call: Call, body: dict[str, Any]) -> Generation:
+        model = call.model
+        return await read_generation(call.ctx, model, family_of(model, body).read(body, model), self._media)
+
+
+def _check(request: Request) -> None:
+    if request.get("guardrailIdentifier"):
+        raise ValidationException(
+            "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
+            "here yet. Leave the guardrail's headers out."
+        )
+
+
+def _read(call: Call) -> dict[str, Any]:
+    model, request = call.model, call.request
+    for name, header in (("contentType", "Content-Type"), ("accept", "Accept")):
+        kinds = {kind.partition(";")[0].strip().lower() for kind in request.get(name, "").split(",")}
+        if not kinds & set(_TAKEN):
+            raise ValidationException(f"The provided {header} is invalid: {request[name]}. Use {_JSON}.")
+    if not (model.writes_text or model.embeds or model.reranks):
+        made = " and ".join(kind.lower() for kind in model.output)
+        raise ValidationException(
+            f"{model.id} makes {made}, and nothing on this machine does: Outcrop has engines for text, embeddings "
+            "and reranking only. Use AWS itself for this call."
+        )
+    return decode(request.get("body"))
 
 
 def _echoed(request: Request) -> Mapping[str, Any]:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from outcrop.engines.inference.engine import EngineError
 from outcrop.services.bedrock.errors import from_engine
 from outcrop.services.bedrock.invoke.bodies import check, malformed
+from outcrop.services.bedrock.runtime.calls import Usage
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.models import Models
-    from outcrop.services.bedrock.catalogue import FoundationModel
-    from outcrop.services.contract import Context
+    from outcrop.services.bedrock.runtime.calls import Call
 
+_DOCUMENTS_PER_SEARCH = 100
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["query", "documents"],
@@ -32,19 +33,21 @@ class Reranking:
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    async def invoke(self, ctx: Context, model: FoundationModel, body: dict[str, Any]) -> dict[str, Any]:
+    async def invoke(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
         from outcrop.engines.inference.relevance import relevances
 
         check(body, _SCHEMA)
-        if model.id.startswith("cohere.") and "api_version" not in body:
+        if call.model.id.startswith("cohere.") and "api_version" not in body:
             raise malformed("#: required key [api_version] not found")
         texts = [_text(document, at) for at, document in enumerate(body["documents"])]
+        await call.admit()
         try:
-            embedder = await self._models.embedder(model.id)
+            embedder = await self._models.embedder(call.target.key)
             scores = await relevances(embedder, body["query"], texts)
         except EngineError as error:
-            raise from_engine(error, model.arn(ctx.region)) from error
-        ctx.notes["served-by"] = f"{embedder.name}+terms"
+            raise from_engine(error, call.target.resource) from error
+        call.usage = Usage(searches=-(-len(texts) // _DOCUMENTS_PER_SEARCH))
+        call.ctx.notes["served-by"] = f"{embedder.name}+terms"
         order = sorted(range(len(texts)), key=lambda index: -scores[index])[: body.get("top_n", len(texts))]
         return {"results": [{"index": index, "relevance_score": round(scores[index], 6)} for index in order]}
 

@@ -1,12 +1,14 @@
-"""Runs a generation on its engine: the same for Converse and InvokeModel, streamed or not."""
+"""Runs a generation on its engine: the same for Converse and InvokeModel, streamed or not, for every family.
+
+Every text that a model writes passes `Runs.start` or `Runs.complete`, with its call: the place for what has to see the
+prompt and the answer."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from outcrop.engines.inference.engine import (
@@ -21,11 +23,13 @@ from outcrop.engines.inference.engine import (
 )
 from outcrop.engines.inference.tokens import Tokens, by_rule
 from outcrop.services.bedrock.errors import ModelErrorException, ModelStreamErrorException, from_engine, in_stream
+from outcrop.services.bedrock.runtime.calls import Usage
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation, TextEngine
     from outcrop.engines.inference.models import Models
-    from outcrop.services.bedrock.catalogue import FoundationModel
+    from outcrop.services.bedrock.catalogue.targets import Target
+    from outcrop.services.bedrock.runtime.calls import Call
     from outcrop.services.contract import Context
 
 
@@ -46,44 +50,57 @@ class Completion:
 class Run:
     """An answer that has begun. Iterate once; `aclose()` cancels the engine."""
 
+    call: Call
     input_tokens: int
     """Counted by rule before the engine says it: good enough where a family wants it first."""
     _first: Event
     _events: AsyncGenerator[Event, None]
-    _started: float
     first_ms: int
     """Milliseconds to the first event."""
+    _written: list[str] = field(default_factory=list)
 
     @property
     def latency_ms(self) -> int:
-        return round((time.monotonic() - self._started) * 1000)
+        return self.call.elapsed_ms()
 
     async def events(self) -> AsyncIterator[Event]:
         """Raises ModelStreamErrorException."""
+        event = self._first
         try:
-            yield self._first
-            last = self._first
+            self._note(event)
+            yield event
             async for event in self._events:
+                self._note(event)
                 yield event
-                last = event
         except EngineError as error:
             raise in_stream(error) from error
-        if not isinstance(last, Finish):
+        if not isinstance(event, Finish):
             raise ModelStreamErrorException("The engine ended without a reason.", originalStatusCode=500)
 
+    def _note(self, event: Event) -> None:
+        match event:
+            case TextDelta(text) | ToolUseDelta(text):
+                self._written.append(text)
+            case Finish():
+                self.call.usage = usage_of(event)
+                self.call.latency_ms = self.latency_ms
+
     async def aclose(self) -> None:
+        """What was written until then is charged, as AWS does."""
         await self._events.aclose()
+        if self.call.usage is None:
+            self.call.usage = Usage(self.input_tokens, len(by_rule("".join(self._written))))
 
 
 class Runs:
     def __init__(self, models: Models) -> None:
         self._models = models
 
-    async def start(self, ctx: Context, model: FoundationModel, generation: Generation) -> Run:
+    async def start(self, call: Call, generation: Generation) -> Run:
         """Wait for the engine's first event, so that failures before it are answered as errors of the request."""
-        started = time.monotonic()
+        await call.admit(generation)
         try:
-            engine = await self._models.text(model.id)
+            engine = await self._models.text(call.target.key)
             events = cast("AsyncGenerator[Event, None]", engine.generate(generation))
             try:
                 first = await anext(events)
@@ -91,12 +108,13 @@ class Runs:
             except BaseException:
                 await events.aclose()
                 raise
-            ctx.notes["served-by"] = engine.name
+            call.ctx.notes["served-by"] = engine.name
         except EngineError as error:
-            raise from_engine(error, model.arn(ctx.region)) from error
+            raise from_engine(error, call.target.resource) from error
         except StopAsyncIteration:
             raise ModelErrorException("The engine ended without an answer.", originalStatusCode=500) from None
-        return Run(tokens, first, events, started, round((time.monotonic() - started) * 1000))
+        call.first_ms = call.elapsed_ms()
+        return Run(call, tokens, first, events, call.first_ms)
 
     async def _estimate(self, engine: TextEngine, generation: Generation) -> int:
         """A remote engine counts only when it has finished; asking it beforehand would cost a second request."""
@@ -104,46 +122,51 @@ class Runs:
             return await engine.count(generation)
         return await Tokens(by_rule, exact=False).prompt(generation)
 
-    async def complete(self, ctx: Context, model: FoundationModel, generation: Generation) -> Completion:
-        started = time.monotonic()
+    async def complete(self, call: Call, generation: Generation) -> Completion:
+        await call.admit(generation)
         content: list[Text | ToolUse] = []
         pieces: list[str] = []
-        call: ToolUseStart | None = None
+        tool: ToolUseStart | None = None
         finish: Finish | None = None
         try:
-            engine = await self._models.text(model.id)
+            engine = await self._models.text(call.target.key)
             async with aclosing(cast("AsyncGenerator[Event, None]", engine.generate(generation))) as events:
                 async for event in events:
                     match event:
                         case TextDelta(text):
-                            if call is not None:
-                                content.append(tool_use(call, "".join(pieces)))
-                                call, pieces = None, []
+                            if tool is not None:
+                                content.append(tool_use(tool, "".join(pieces)))
+                                tool, pieces = None, []
                             pieces.append(text)
                         case ToolUseStart():
-                            content.extend(_block(call, pieces))
-                            call, pieces = event, []
+                            content.extend(_block(tool, pieces))
+                            tool, pieces = event, []
                         case ToolUseDelta(partial):
                             pieces.append(partial)
                         case Finish():
                             finish = event
-            ctx.notes["served-by"] = engine.name
+            call.ctx.notes["served-by"] = engine.name
         except EngineError as error:
-            raise from_engine(error, model.arn(ctx.region)) from error
+            raise from_engine(error, call.target.resource) from error
         if finish is None:
             raise ModelErrorException("The engine ended without a reason.", originalStatusCode=500)
-        content.extend(_block(call, pieces))
-        return Completion(tuple(content), finish, round((time.monotonic() - started) * 1000))
+        call.usage, call.latency_ms = usage_of(finish), call.elapsed_ms()
+        content.extend(_block(tool, pieces))
+        return Completion(tuple(content), finish, call.latency_ms)
 
-    async def count(self, ctx: Context, model: FoundationModel, generation: Generation) -> int:
+    async def count(self, ctx: Context, target: Target, generation: Generation) -> int:
         """The tokens that the same request would be charged as its input."""
         try:
-            engine = await self._models.text(model.id)
+            engine = await self._models.text(target.key)
             tokens = await engine.count(generation)
             ctx.notes["served-by"] = engine.name
         except EngineError as error:
-            raise from_engine(error, model.arn(ctx.region)) from error
+            raise from_engine(error, target.resource) from error
         return tokens
+
+
+def usage_of(finish: Finish) -> Usage:
+    return Usage(finish.input_tokens, finish.output_tokens)
 
 
 def _block(call: ToolUseStart | None, pieces: list[str]) -> list[Text | ToolUse]:

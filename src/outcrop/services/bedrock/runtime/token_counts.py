@@ -26,7 +26,8 @@ class TokenCounts:
         self._media = media
 
     async def count_tokens(self, ctx: Context, request: Request) -> Result:
-        model = self._targets.resolve(request["modelId"])
+        target = self._targets.resolve(ctx, request["modelId"])
+        model = target.model
         if not model.writes_text:
             raise ValidationException("The provided model doesn't support counting tokens.")
         given: Mapping[str, Any]
@@ -36,4 +37,4 @@ class TokenCounts:
         else:
             given = request["input"]["converse"]
         generation = await read_generation(ctx, model, given, self._media)
-        return {"inputTokens": await self._runs.count(ctx, model, generation)}
+        return {"inputTokens": await self._runs.count(ctx, target, generation)}
