@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from outcrop.jobs import Jobs
+from outcrop.services.changes import ObjectChanges
 from outcrop.services.cloudwatch import service as cloudwatch
 from outcrop.services.contract import Context, Deps, Principal, Service, ServiceError
 from outcrop.services.iam import service as iam
@@ -134,6 +135,7 @@ class Opened:
     strict: bool = False
     schedule: Schedule = field(default_factory=lambda: Schedule(retries=(0.05, 0.05), throttle_first=0.05))
     databases: dict[str, Database] = field(default_factory=dict)
+    changes: ObjectChanges = field(default_factory=ObjectChanges)
 
     def _database(self, name: str, *, durable: bool = True) -> Database:
         return self.databases.setdefault(name, Database(self.data / f"{name}.sqlite", durable=durable))
@@ -151,6 +153,7 @@ class Opened:
             context=caller.context,
             lookup=lambda key: None,
             endpoint=lambda: "http://127.0.0.1:1",
+            changes=self.changes,
         )
         services = (
             *iam.services(deps),

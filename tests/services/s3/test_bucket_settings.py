@@ -274,19 +274,6 @@ async def test_put_bucket_logging(client, bucket):
         )
 
 
-async def test_put_bucket_notification_configuration(client, bucket):
-    function = {
-        "LambdaFunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
-        "Events": ["s3:ObjectCreated:*"],
-    }
-    await client.put_bucket_notification_configuration(
-        Bucket=bucket, NotificationConfiguration={"LambdaFunctionConfigurations": [function]}
-    )
-    (kept,) = (await client.get_bucket_notification_configuration(Bucket=bucket))["LambdaFunctionConfigurations"]
-    assert kept.pop("Id")
-    assert kept == function
-
-
 async def test_put_bucket_replication_wants_versions(client, bucket):
     rule = {"Status": "Enabled", "Destination": {"Bucket": "arn:aws:s3:::copy"}}
     given = {"Role": "arn:aws:iam::000000000000:role/r", "Rules": [rule]}

@@ -79,7 +79,7 @@ class Invocations:
         name = lookup.name(ctx, request)
         version = lookup.version(self._store, name)
         function = lookup.function(self._store, name)
-        check_access(self._store, ctx.principal, function, name)
+        check_access(self._store, ctx, function, name)
         return name, function, version
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from outcrop.services.contract import Context, Principal, Request, Result
+from outcrop.services.contract import Context, Request, Result
 from outcrop.services.lambda_ import lookup
 from outcrop.services.lambda_.errors import (
     AccessDeniedException,
@@ -70,13 +70,14 @@ class Permissions:
         return lookup.version(self._store, name).revision
 
 
-def check_access(store: LambdaStore, principal: Principal, function: Function, name: FunctionName) -> None:
-    """Raise AccessDeniedException unless `principal` may invoke the function.
+def check_access(store: LambdaStore, ctx: Context, function: Function, name: FunctionName) -> None:
+    """Raise AccessDeniedException unless the caller may invoke the function.
 
     Only AWS services are checked here, such as API Gateway: their `Principal` has kind `service`, the service's name
     (`apigateway.amazonaws.com`) as `arn`, and as `user_id` the ARN of what calls (an API's route), or nothing. Lambda
     itself, delivering to a destination, needs no permission.
     """
+    principal = ctx.principal
     if principal.kind != "service" or principal == LAMBDA:
         return
     source = principal.user_id if principal.user_id.startswith("arn:") else ""
@@ -84,7 +85,7 @@ def check_access(store: LambdaStore, principal: Principal, function: Function, n
         service = statement["Principal"].get("Service") if isinstance(statement["Principal"], dict) else None
         open_to_all = statement["Principal"] == "*"
         covers = (service == principal.arn or open_to_all) and statement["Action"] in INVOKE
-        if covers and _conditions_hold(statement.get("Condition", {}), source):
+        if covers and _conditions_hold(statement.get("Condition", {}), source, ctx.account):
             return
     raise AccessDeniedException(
         f"User: {principal.arn} is not authorized to perform: lambda:InvokeFunction on resource: {name.qualified_arn} "
@@ -131,12 +132,14 @@ def _statement(name: FunctionName, request: Request) -> dict[str, Any]:
     return shown
 
 
-def _conditions_hold(condition: Mapping[str, Any], source: str) -> bool:
-    """Whether what AddPermission can say about the source is true of `source`."""
+def _conditions_hold(condition: Mapping[str, Any], source: str, account: str) -> bool:
+    """Whether what AddPermission can say about the source is true of the ARN `source`, which belongs to `account` if it
+    names none itself, as a bucket's."""
     equal, like = condition.get("StringEquals", {}), condition.get("ArnLike", {})
     if "lambda:FunctionUrlAuthType" in equal or "aws:PrincipalOrgID" in equal or "lambda:EventSourceToken" in equal:
         return False
-    if (account := equal.get("AWS:SourceAccount")) and source.split(":")[4:5] != [account]:
+    owner = (source.split(":")[4:5] or [""])[0] or account
+    if equal.get("AWS:SourceAccount", owner) != owner:
         return False
     pattern = like.get("AWS:SourceArn")
     return pattern is None or _matches(pattern, source)

@@ -259,7 +259,7 @@ class BucketContents(_Settings):
 
 
 class BucketOptions(_Settings):
-    """Everything else: tags, website, logging, notifications, payment, acceleration."""
+    """Everything else: tags, website, logging, payment, acceleration."""
 
     async def get_bucket_tagging(self, ctx: Context, request: Request) -> Result:
         return {"TagSet": tags.to_set(self._get(ctx, request, "tags", errors.NoSuchTagSet))}
@@ -312,17 +312,6 @@ class BucketOptions(_Settings):
         except errors.NoSuchBucket:
             raise errors.InvalidTargetBucketForLogging(TargetBucket=enabled["TargetBucket"]) from None
         return self._put(ctx, request, "logging", enabled)
-
-    async def get_bucket_notification_configuration(self, ctx: Context, request: Request) -> Result:
-        return self._get(ctx, request, "notification") or {}
-
-    async def put_bucket_notification_configuration(self, ctx: Context, request: Request) -> Result:
-        given = request["NotificationConfiguration"]
-        kept = {
-            kind: [{"Id": secrets.token_urlsafe(24), **rule} for rule in rules] if isinstance(rules, list) else rules
-            for kind, rules in given.items()
-        }
-        return self._put(ctx, request, "notification", kept)
 
     async def get_bucket_request_payment(self, ctx: Context, request: Request) -> Result:
         return {"Payer": self._get(ctx, request, "requestPayment") or "BucketOwner"}

@@ -12,6 +12,7 @@ from outcrop.services.s3 import checksums, conditions, drafts, errors
 from outcrop.services.s3.access import Access
 from outcrop.services.s3.bodies import LARGEST_PUT, Content, Shelf, blob_names
 from outcrop.services.s3.names import check_key, copy_source, moment
+from outcrop.services.s3.notices import Notices
 from outcrop.services.s3.reading import Reading, check_active
 from outcrop.services.s3.store import Bucket, BucketStore, Draft, ObjectStore, Version
 from outcrop.services.s3.tags import from_header
@@ -46,13 +47,20 @@ class Sources:
 
 class Copies:
     def __init__(
-        self, buckets: BucketStore, store: ObjectStore, access: Access, sources: Sources, shelf: Shelf
+        self,
+        buckets: BucketStore,
+        store: ObjectStore,
+        access: Access,
+        sources: Sources,
+        shelf: Shelf,
+        notices: Notices,
     ) -> None:
         self._buckets = buckets
         self._store = store
         self._access = access
         self._sources = sources
         self._shelf = shelf
+        self._notices = notices
 
     async def copy_object(self, ctx: Context, request: Request) -> Result:
         key = check_key(request["Key"])
@@ -79,6 +87,7 @@ class Copies:
                 bucket = self._access.find(bucket.name)
                 conditions.check_write(request, self._store.newest(bucket, key))
                 added = self._store.add(bucket, copy, content)
+                self._notices.record(ctx, bucket, added.version, "ObjectCreated:Copy")
         except BaseException:
             await self._shelf.discard(blob_names(content))
             raise

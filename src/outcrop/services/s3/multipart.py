@@ -15,6 +15,7 @@ from outcrop.services.s3.bodies import Segment, Shelf
 from outcrop.services.s3.checksums import Claim
 from outcrop.services.s3.copying import Sources
 from outcrop.services.s3.names import check_key, moment, owner, url_encoded
+from outcrop.services.s3.notices import Notices
 from outcrop.services.s3.store import Bucket, BucketStore, ObjectStore, Part, Upload, UploadPart, UploadStore, Version
 
 SMALLEST_PART = 5 << 20
@@ -32,6 +33,7 @@ class Uploads:
         access: Access,
         sources: Sources,
         shelf: Shelf,
+        notices: Notices,
     ) -> None:
         self._buckets = buckets
         self._objects = objects
@@ -39,6 +41,7 @@ class Uploads:
         self._access = access
         self._sources = sources
         self._shelf = shelf
+        self._notices = notices
 
     async def create_multipart_upload(self, ctx: Context, request: Request) -> Result:
         key = check_key(request["Key"])
@@ -151,6 +154,7 @@ class Uploads:
             added = self._objects.add(
                 bucket, version, segments, [Part(part.number, part.size, part.checksums) for part in parts]
             )
+            self._notices.record(ctx, bucket, added.version, "ObjectCreated:CompleteMultipartUpload")
         await self._shelf.discard([*added.doomed, *unused])
         return _completed_shown(ctx, bucket, added.version)
 

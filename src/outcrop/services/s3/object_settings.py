@@ -10,16 +10,20 @@ from outcrop.services.s3 import acl, drafts, errors, tags
 from outcrop.services.s3.access import Access
 from outcrop.services.s3.bucket_settings import check_acl_allowed
 from outcrop.services.s3.names import check_key, http_date, moment
+from outcrop.services.s3.notices import Notices
 from outcrop.services.s3.reading import Reading
 from outcrop.services.s3.store import Bucket, BucketStore, ObjectStore, Version
 
 
 class ObjectSettings:
-    def __init__(self, buckets: BucketStore, store: ObjectStore, access: Access, reading: Reading) -> None:
+    def __init__(
+        self, buckets: BucketStore, store: ObjectStore, access: Access, reading: Reading, notices: Notices
+    ) -> None:
         self._buckets = buckets
         self._store = store
         self._access = access
         self._reading = reading
+        self._notices = notices
 
     def _found(self, ctx: Context, request: Request, action: str) -> tuple[Bucket, Version]:
         key = check_key(request["Key"])
@@ -33,11 +37,13 @@ class ObjectSettings:
     async def put_object_tagging(self, ctx: Context, request: Request) -> Result:
         bucket, version = self._found(ctx, request, "s3:PutObjectTagging")
         self._store.set_tags(version, tags.from_set(request["Tagging"].get("TagSet") or (), 10))
+        self._notices.record(ctx, bucket, version, "ObjectTagging:Put")
         return drafts.version_shown(bucket, version)
 
     async def delete_object_tagging(self, ctx: Context, request: Request) -> Result:
         bucket, version = self._found(ctx, request, "s3:DeleteObjectTagging")
         self._store.set_tags(version, {})
+        self._notices.record(ctx, bucket, version, "ObjectTagging:Delete")
         return drafts.version_shown(bucket, version)
 
     async def get_object_acl(self, ctx: Context, request: Request) -> Result:
@@ -51,6 +57,7 @@ class ObjectSettings:
         grants = acl.from_request(request, version.draft.owner, bucket.account)
         check_acl_allowed(self._buckets, bucket, grants)
         self._store.set_acl(version, grants)
+        self._notices.record(ctx, bucket, version, "ObjectAcl:Put")
         return {}
 
     async def get_object_retention(self, ctx: Context, request: Request) -> Result:

@@ -12,6 +12,7 @@ from outcrop.services.s3.access import Access
 from outcrop.services.s3.bodies import Received, Shelf
 from outcrop.services.s3.checksums import Claim
 from outcrop.services.s3.names import check_key, moment
+from outcrop.services.s3.notices import Notices
 from outcrop.services.s3.reading import Reading, check_active
 from outcrop.services.s3.store import Bucket, BucketStore, Draft, ObjectStore, Version
 
@@ -19,14 +20,25 @@ _ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
 
 
 class Objects:
+    """`written` is what S3's event records call a new object that comes through `put_object`."""
+
     def __init__(
-        self, buckets: BucketStore, store: ObjectStore, access: Access, reading: Reading, shelf: Shelf
+        self,
+        buckets: BucketStore,
+        store: ObjectStore,
+        access: Access,
+        reading: Reading,
+        shelf: Shelf,
+        notices: Notices,
+        written: str = "ObjectCreated:Put",
     ) -> None:
         self._buckets = buckets
         self._store = store
         self._access = access
         self._reading = reading
         self._shelf = shelf
+        self._notices = notices
+        self._written = written
 
     async def put_object(self, ctx: Context, request: Request) -> Result:
         key = check_key(request["Key"])
@@ -39,7 +51,7 @@ class Objects:
         claim = Claim.of(request)
         compute = () if claim.algorithm else (checksums.DEFAULT,)
         received = await self._shelf.receive(body, claim, compute=compute)
-        bucket, version = await self._keep(bucket, key, about, received, request)
+        bucket, version = await self._keep(ctx, bucket, key, about, received, request)
         return {
             "ETag": f'"{version.etag}"',
             **drafts.checksums_shown(version),
@@ -48,7 +60,7 @@ class Objects:
         }
 
     async def _keep(
-        self, bucket: Bucket, key: str, about: Draft, received: Received, request: Request
+        self, ctx: Context, bucket: Bucket, key: str, about: Draft, received: Received, request: Request
     ) -> tuple[Bucket, Version]:
         """Make a received body the newest version of a key, if its bucket and the request's conditions still allow."""
         algorithm = received.claimed or checksums.DEFAULT
@@ -64,6 +76,7 @@ class Objects:
                 bucket = self._access.find(bucket.name)
                 conditions.check_write(request, self._store.newest(bucket, key))
                 added = self._store.add(bucket, version, received.content)
+                self._notices.record(ctx, bucket, added.version, self._written)
         except BaseException:
             await self._shelf.discard(received.blobs)
             raise
@@ -135,10 +148,12 @@ class Objects:
             if version_id is None and bucket.versioning:
                 added = self._store.add(bucket, drafts.marker(key, ctx.account), b"")
                 doomed += added.doomed
+                self._notices.record(ctx, bucket, added.version, "ObjectRemoved:DeleteMarkerCreated")
                 return {"DeleteMarker": True, "VersionId": added.version.version}
             if version is not None:
                 check_unlocked(version, bypass)
                 doomed += self._store.remove(version)
+                self._notices.record(ctx, bucket, version, "ObjectRemoved:Delete")
         if version_id is None:
             return {}
         return {"VersionId": version_id, **({"DeleteMarker": True} if version is not None and version.marker else {})}

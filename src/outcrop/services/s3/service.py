@@ -15,6 +15,8 @@ from outcrop.services.s3.copying import Copies, Sources
 from outcrop.services.s3.hooks import ControlHooks, S3Hooks
 from outcrop.services.s3.lists import Lists
 from outcrop.services.s3.multipart import Uploads
+from outcrop.services.s3.notices import Notices, Outbox
+from outcrop.services.s3.notifications import Notifications
 from outcrop.services.s3.object_settings import ObjectSettings
 from outcrop.services.s3.objects import Objects
 from outcrop.services.s3.reading import Reading
@@ -30,9 +32,20 @@ def services(deps: Deps) -> tuple[Service, ...]:
     blobs = deps.blobs("s3")
     shelf, access = Shelf(blobs), Access(buckets)
     reading = Reading(store, access)
-    objects = Objects(buckets, store, access, reading, shelf)
+    notices = Notices(buckets, Outbox(database), deps.changes, deps.context)
+    objects = Objects(buckets, store, access, reading, shelf, notices)
+    posts = Objects(buckets, store, access, reading, shelf, notices, "ObjectCreated:Post")
     sources = Sources(access, reading)
     sweeping = _Sweeping(blobs, store)
+
+    async def start() -> None:
+        await sweeping.start()
+        await notices.start()
+
+    async def stop() -> None:
+        await notices.stop()
+        await sweeping.stop()
+
     return (
         Service(
             "s3",
@@ -41,19 +54,20 @@ def services(deps: Deps) -> tuple[Service, ...]:
             BucketContents(buckets, access),
             BucketOptions(buckets, access),
             BucketReports(buckets, access),
+            Notifications(buckets, access, deps.context),
             objects,
-            ObjectSettings(buckets, store, access, reading),
-            Copies(buckets, store, access, sources, shelf),
-            Uploads(buckets, store, uploads, access, sources, shelf),
+            ObjectSettings(buckets, store, access, reading, notices),
+            Copies(buckets, store, access, sources, shelf, notices),
+            Uploads(buckets, store, uploads, access, sources, shelf, notices),
             Lists(store, uploads, access),
             surfaces=(
                 Websites(buckets, access, objects),
                 Preflights(buckets),
-                FormUploads(buckets, access, objects, deps.lookup),
+                FormUploads(buckets, access, posts, deps.lookup),
             ),
             hooks=S3Hooks(buckets),
-            on_start=sweeping.start,
-            on_stop=sweeping.stop,
+            on_start=start,
+            on_stop=stop,
         ),
         Service("s3control", ResourceTags(buckets, access), hooks=ControlHooks()),
     )

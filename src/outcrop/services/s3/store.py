@@ -50,7 +50,11 @@ SCHEMA = [
                               checksums TEXT NOT NULL, modified REAL NOT NULL,
                               PRIMARY KEY (upload, number)) WITHOUT ROWID;
     CREATE INDEX upload_part_by_blob ON upload_part (blob);
+    """,
     """
+    CREATE TABLE notice (id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, region TEXT NOT NULL,
+                         bucket TEXT NOT NULL, function TEXT NOT NULL, payload TEXT NOT NULL, created REAL NOT NULL);
+    """,
 ]
 
 
