@@ -25,6 +25,7 @@ FOLDERS = {
     "lambda_": ("lambda",),
     "logs": ("logs",),
     "s3": ("s3", "s3control"),
+    "s3vectors": ("s3vectors",),
 }
 PLAIN = {
     "string": "str",

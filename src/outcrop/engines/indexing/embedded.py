@@ -120,7 +120,7 @@ class EmbeddedIndex:
 
     def search_text(self, query: str, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries that share words with the query, by BM25. No character of the query is an operator."""
-        expression = _match_any(terms.query_terms(query))
+        expression = terms.match_any(terms.query_terms(query))
         if not expression or limit <= 0:
             return []
         return self._hits(lambda: self._best_by_words(expression, limit, where))
@@ -286,14 +286,6 @@ def _index_words_again(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
     for slot, text in connection.execute("SELECT slot, text FROM chunk"):
         connection.execute("INSERT INTO words (rowid, terms) VALUES (?, ?)", (slot, " ".join(terms.terms(text))))
-
-
-def _match_any(wanted: Sequence[str]) -> str:
-    """The text index's expression for texts with any of these terms. A lone character of a script without spaces is
-    the beginning of a pair."""
-    return " OR ".join(
-        f'"{term}"*' if len(term) == 1 and not term.isascii() else f'"{term}"' for term in wanted if '"' not in term
-    )
 
 
 def _value(kind: str, value: Any) -> Any:

@@ -3,6 +3,7 @@
 Where a stored value is a list, `equals`, `in`, `starts_with` and `string_contains` ask whether any of its members
 passes (two lists are equal if all members are, in order), `list_contains` whether it has the member, and the orderings
 never pass. Numbers order as numbers, strings as strings (so ISO dates order by time); a boolean is neither.
+`exists` asks whether the key is there (value True) or isn't (False).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Operator = Literal[
     "starts_with",
     "string_contains",
     "list_contains",
+    "exists",
 ]
 
 
@@ -55,7 +57,7 @@ MISSING = Missing()
 
 def matches(where: Filter | None, metadata: Mapping[str, Any]) -> bool:
     """Whether metadata passes the filter. `not_equals` and `not_in` also pass where the key is absent; every other
-    operator fails there. Numbers compare with numbers only, strings with strings."""
+    operator but `exists` fails there. Numbers compare with numbers only, strings with strings."""
     match where:
         case None:
             return True
@@ -77,6 +79,8 @@ def passes(operator: Operator, stored: Any, value: Any) -> bool:
             return not passes("equals", stored, value)
         case "not_in":
             return not passes("in", stored, value)
+        case "exists":
+            return isinstance(stored, Missing) is not bool(value)
     if isinstance(stored, Missing):
         return False
     match operator:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _COMPACT_FROM = 1024
@@ -57,19 +59,25 @@ class Matrix:
         return np.where(self.slots[rows] == slots, rows, -1)
 
     def best(
-        self, vector: NDArray[np.float32], limit: int, passing: NDArray[np.bool_] | None
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        passing: NDArray[np.bool_] | None,
+        score: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[Any]] = np.matmul,
     ) -> list[tuple[int, float]]:
-        """(slot, cosine) of the best `limit` rows among those that pass, best first; ties go to the older."""
+        """(slot, score) of the best `limit` rows among those that pass, best first; ties go to the older. `score`
+        rates rows against the vector, higher is better: the scalar product unless another is given, which is the
+        cosine of vectors of length 1."""
         allowed = self.alive if passing is None else self.alive & passing
         count = int(np.count_nonzero(allowed))
         if not count or limit <= 0:
             return []
         if count * 4 < self.size:
             rows = np.flatnonzero(allowed)
-            scores = self._vectors[rows] @ vector
+            scores = score(self._vectors[rows], vector)
         else:
             rows = None
-            scores = self._vectors[: self.size] @ vector
+            scores = score(self._vectors[: self.size], vector)
             if count < self.size:
                 scores[~allowed] = -np.inf
         limit = min(limit, count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from outcrop.engines.indexing.stemming import stem
@@ -42,8 +43,8 @@ def words(text: str) -> list[tuple[str, int, int]]:
     return [(_fold(match.group()), match.start(), match.end()) for match in _WORD.finditer(text)]
 
 
-def terms(text: str) -> list[str]:
-    """Every term of a text, in order, stop words included."""
+def terms(text: str, stemmed: bool = True) -> list[str]:
+    """Every term of a text, in order, stop words included; `stemmed=False` leaves words of any language whole."""
     text = unicodedata.normalize("NFKC", text.replace("\0", " "))
     found: list[str] = []
     for match in _WORD.finditer(text):
@@ -53,7 +54,7 @@ def terms(text: str) -> list[str]:
         elif match.lastgroup == "number":
             found.append(word.replace(",", ""))
         else:
-            found.append(_term(word))
+            found.append(_term(word) if stemmed else _fold(word).partition("'")[0][:LONGEST])
     return [term for term in found if term]
 
 
@@ -68,6 +69,14 @@ def query_terms(text: str, limit: int = 64) -> list[str]:
         if len(useful) == limit:
             break
     return list(useful or every)[:limit]
+
+
+def match_any(wanted: Sequence[str]) -> str:
+    """The text index's expression for texts with any of these terms. A lone character of a script without spaces is
+    the beginning of a pair."""
+    return " OR ".join(
+        f'"{term}"*' if len(term) == 1 and not term.isascii() else f'"{term}"' for term in wanted if '"' not in term
+    )
 
 
 @lru_cache(maxsize=1 << 15)

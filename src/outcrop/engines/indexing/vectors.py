@@ -1,0 +1,429 @@
+"""A table of keyed vectors with metadata: one SQLite file, searched exactly in memory, and by BM25 in the metadata
+that is declared to be text. One process owns a file."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from outcrop.engines.indexing import terms
+from outcrop.engines.indexing.columns import Column, passing
+from outcrop.engines.indexing.filters import MISSING, Filter
+from outcrop.engines.indexing.matrix import Matrix
+from outcrop.storage import Database, Row
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from numpy.typing import NDArray
+
+Metric = Literal["cosine", "euclidean"]
+
+SCHEMA = [
+    """
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
+        slot INTEGER NOT NULL UNIQUE,
+        hash INTEGER NOT NULL,
+        metadata TEXT NOT NULL,
+        vector BLOB NOT NULL
+    );
+    CREATE TABLE field (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        language TEXT NOT NULL,
+        terms INTEGER NOT NULL
+    );
+    """
+]
+
+FUSION = 60
+"""The constant of Reciprocal Rank Fusion: a rank r is worth 1 / (60 + r)."""
+DEPTH = 1000
+"""How far down each ranking a fusion looks, at least."""
+
+_BLOCK = 4096
+
+
+class Closed(Exception):
+    """The table was closed, as a deleted one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    key: str
+    """Unique in the table; the same key again replaces."""
+    vector: NDArray[np.float32]
+    """Shape (dimensions,), of any length but 0 where the metric is cosine."""
+    metadata: Mapping[str, Any]
+    """Strings, numbers, booleans, lists of strings or numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    key: str
+    metadata: Mapping[str, Any]
+    distance: float | None = None
+    """From the question's vector: 1 - cosine, or the euclidean distance; None if it isn't among the nearest."""
+    texts: Mapping[str, float] = field(default_factory=dict)
+    """BM25 by the field that matched."""
+    fused: float | None = None
+    """What Reciprocal Rank Fusion makes of the ranks, where a vector and texts were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    records: Sequence[Record]
+    last: int
+    """The position behind which the next page starts."""
+    more: bool
+
+
+class VectorTable:
+    """Threadsafe and synchronous; every write is durable when it returns. The vectors are read into memory (4 bytes a
+    number) by the first search by vector or with a filter, and kept in step from then on.
+
+    `fields` maps the metadata keys that text search looks into to the language of their texts: `en` stems words,
+    every other (and "") leaves them whole.
+    """
+
+    def __init__(self, path: Path, dimensions: int, metric: Metric, fields: Mapping[str, str]) -> None:
+        self._dimensions = dimensions
+        self._metric = metric
+        self._wanted = dict(fields)
+        self._db = Database(path)
+        self._db.migrate(SCHEMA)
+        self._lock = threading.RLock()
+        self._closed = False
+        self._fields: dict[str, _Field] | None = None
+        self._matrix: Matrix | None = None
+        self._columns: dict[str, Column] = {}
+        self._slot = 0
+
+    def put(self, records: Sequence[Record]) -> None:
+        """Add or replace records, all or none. Of records with the same key the last one stays."""
+        records = list({record.key: record for record in records}.values())
+        with self._lock:
+            fields = self._ready()
+            first = self._slot + 1
+            with self._db.transaction() as connection:
+                gone = [_forget(connection, fields, record.key) for record in records]
+                for slot, record in enumerate(records, first):
+                    _insert(connection, fields, slot, record)
+            self._slot += len(records)
+            self._follow([slot for slot in gone if slot], range(first, self._slot + 1), records)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Keys that aren't there are passed over."""
+        with self._lock:
+            fields = self._ready()
+            with self._db.transaction() as connection:
+                gone = []
+                for key in dict.fromkeys(keys):
+                    if slot := _forget(connection, fields, key):
+                        connection.execute("DELETE FROM record WHERE slot = ?", (slot,))
+                        gone.append(slot)
+            self._follow(gone, [], [])
+
+    def get(self, keys: Sequence[str]) -> list[Record]:
+        """The records of these keys in their order, without those that don't exist."""
+        with self._lock:
+            self._ready()
+            rows = [self._db.read_one("SELECT * FROM record WHERE key = ?", (key,)) for key in dict.fromkeys(keys)]
+        return [_record(row) for row in rows if row]
+
+    def scan(self, after: int, limit: int, segment: int = 0, segments: int = 1, size: int = 1 << 20) -> Page:
+        """Records in the order in which their keys first came, behind the position `after` (0: from the start). A
+        page ends after `limit` records or `size` bytes. `segments` part the table by key."""
+        found: list[Record] = []
+        last = after
+        with self._lock:
+            self._ready()
+            rows = self._db.read(
+                "SELECT * FROM record WHERE id > ? AND hash % ? = ? ORDER BY id LIMIT ?",
+                (after, segments, segment, limit + 1),
+            )
+        for row in rows:
+            if len(found) == limit or size <= 0:
+                break
+            found.append(_record(row))
+            last = row["id"]
+            size -= len(row["key"]) + len(row["vector"]) + len(row["metadata"])
+        return Page(found, last, len(found) < len(rows))
+
+    def search(
+        self,
+        limit: int,
+        vector: NDArray[np.float32] | None = None,
+        texts: Mapping[str, str] | None = None,
+        where: Filter | None = None,
+    ) -> list[Match]:
+        """The best `limit` records that pass the filter: by distance, by the sum of BM25 over the asked fields, or,
+        given both, by fusing all rankings. Raises KeyError for a field that isn't declared."""
+        with self._lock:
+            fields = self._ready()
+            allowed = None if where is None else passing(where, self._column, self._loaded().size)
+            bm25 = {name: self._by_text(fields[name], text, allowed) for name, text in (texts or {}).items()}
+            distances: dict[int, float] = {}
+            if vector is not None:
+                distances = self._nearest(vector, max(limit, DEPTH) if bm25 else limit, allowed)
+            fused: dict[int, float] = {}
+            if vector is None:
+                order = _summed(bm25)
+            elif not bm25:
+                order = list(distances)
+            else:
+                fused = _fuse([list(distances), *(list(scores)[: max(limit, DEPTH)] for scores in bm25.values())])
+                order = sorted(fused, key=lambda slot: -fused[slot])
+            rows = [(slot, self._row(slot)) for slot in order[:limit]]
+        return [
+            Match(
+                row["key"],
+                json.loads(row["metadata"]),
+                distances.get(slot),
+                {name: scores[slot] for name, scores in bm25.items() if slot in scores},
+                fused.get(slot),
+            )
+            for slot, row in rows
+        ]
+
+    def declare(self, fields: Mapping[str, str]) -> None:
+        """Make these the fields of text search; what the table has already is indexed before this returns."""
+        with self._lock:
+            self._wanted = dict(fields)
+            self._fields = None
+            self._ready()
+
+    def count(self) -> int:
+        with self._lock:
+            self._ready()
+            row = self._db.read_one("SELECT count(*) AS records FROM record")
+        return row["records"] if row else 0
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            self._matrix = None
+            self._columns = {}
+            self._db.close()
+
+    def _ready(self) -> dict[str, _Field]:
+        """The fields, after their indexes were brought in line with what is wanted."""
+        if self._closed:
+            raise Closed
+        if self._fields is None:
+            with self._db.transaction() as connection:
+                self._fields = _reconcile(connection, self._wanted)
+                self._slot = connection.execute("SELECT coalesce(max(slot), 0) FROM record").fetchone()[0]
+            self._matrix = None
+            self._columns = {}
+        return self._fields
+
+    def _nearest(self, vector: NDArray[np.float32], limit: int, allowed: NDArray[np.bool_] | None) -> dict[int, float]:
+        """Distances by slot, nearest first."""
+        if self._metric == "cosine":
+            best = self._loaded().best(_units(vector[np.newaxis])[0], limit, allowed)
+            return {slot: min(max(_single(1 - score), 0.0), 2.0) for slot, score in best}
+        best = self._loaded().best(vector, limit, allowed, _closeness)
+        return {slot: _single(-score) for slot, score in best}
+
+    def _by_text(self, text_field: _Field, text: str, allowed: NDArray[np.bool_] | None) -> dict[int, float]:
+        """BM25 by slot, best first."""
+        expression = terms.match_any(text_field.question(text))
+        if not expression:
+            return {}
+        rows = self._db.read(
+            f"SELECT rowid AS slot, rank FROM {text_field.table} WHERE {text_field.table} MATCH ? ORDER BY rank, rowid",
+            (expression,),
+        )
+        if allowed is not None:
+            at = self._loaded().rows(np.fromiter((row["slot"] for row in rows), np.int64, len(rows)))
+            rows = [row for row, position in zip(rows, at, strict=True) if allowed[position]]
+        return {row["slot"]: -row["rank"] for row in rows}
+
+    def _loaded(self) -> Matrix:
+        if self._matrix is None:
+            count = self.count()
+            matrix = Matrix(self._dimensions, count + count // 8)
+            last = 0
+            while rows := self._db.read(
+                "SELECT slot, vector FROM record WHERE slot > ? ORDER BY slot LIMIT ?", (last, _BLOCK)
+            ):
+                last = rows[-1]["slot"]
+                blob = b"".join(row["vector"] for row in rows)
+                vectors = np.frombuffer(blob, "<f4").reshape(len(rows), self._dimensions)
+                matrix.append(
+                    np.fromiter((row["slot"] for row in rows), np.int64, len(rows)), self._comparable(vectors)
+                )
+            self._matrix = matrix
+        return self._matrix
+
+    def _comparable(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        return _units(vectors) if self._metric == "cosine" else vectors
+
+    def _column(self, key: str) -> Column:
+        column = self._columns.get(key)
+        if column is None:
+            matrix = self._loaded()
+            values: list[Any] = [MISSING] * matrix.size
+            stored = self._db.read("SELECT slot, metadata FROM record")
+            rows = matrix.rows(np.fromiter((row["slot"] for row in stored), np.int64, len(stored)))
+            for position, row in zip(rows, stored, strict=True):
+                values[position] = json.loads(row["metadata"]).get(key, MISSING)
+            column = self._columns[key] = Column(values)
+        return column
+
+    def _follow(self, gone: Sequence[int], slots: Sequence[int], records: Sequence[Record]) -> None:
+        """Bring what is in memory up to what was just committed."""
+        matrix = self._matrix
+        if matrix is None:
+            return
+        matrix.delete(np.array(gone, np.int64))
+        if records:
+            vectors = np.stack([record.vector for record in records])
+            matrix.append(np.array(slots, np.int64), self._comparable(vectors))
+        for key, column in self._columns.items():
+            column.extend(record.metadata.get(key, MISSING) for record in records)
+        if matrix.sparse:
+            kept = matrix.compact()
+            for column in self._columns.values():
+                column.keep(kept)
+
+    def _row(self, slot: int) -> Row:
+        row = self._db.read_one("SELECT key, metadata FROM record WHERE slot = ?", (slot,))
+        assert row is not None, "a search found a record that isn't there"
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A metadata key with a text index of its own."""
+
+    name: str
+    number: int
+    language: str
+
+    @property
+    def table(self) -> str:
+        return f"words_{self.number}"
+
+    def content(self, metadata: Mapping[str, Any]) -> str:
+        """The terms of the key's text, or of its list of texts."""
+        value = metadata.get(self.name)
+        texts = value if isinstance(value, list | tuple) else [value]
+        text = "\n".join(one for one in texts if isinstance(one, str))
+        return " ".join(terms.terms(text, stemmed=self.language == "en"))
+
+    def question(self, text: str) -> list[str]:
+        if self.language == "en":
+            return terms.query_terms(text)
+        return list(dict.fromkeys(terms.terms(text, stemmed=False)))
+
+    def add(self, connection: sqlite3.Connection, slot: int, metadata: Mapping[str, Any]) -> None:
+        if content := self.content(metadata):
+            connection.execute(f"INSERT INTO {self.table} (rowid, terms) VALUES (?, ?)", (slot, content))
+
+    def remove(self, connection: sqlite3.Connection, slot: int, metadata: Mapping[str, Any]) -> None:
+        # A text index without content has to be told which terms it forgets.
+        if content := self.content(metadata):
+            sql = f"INSERT INTO {self.table} ({self.table}, rowid, terms) VALUES ('delete', ?, ?)"
+            connection.execute(sql, (slot, content))
+
+
+def _reconcile(connection: sqlite3.Connection, wanted: Mapping[str, str]) -> dict[str, _Field]:
+    """Drop the text indexes that aren't wanted any more, make and fill those that are new."""
+    found: dict[str, _Field] = {}
+    for number, name, language, version in connection.execute("SELECT * FROM field").fetchall():
+        if wanted.get(name) == language and version == terms.VERSION:
+            found[name] = _Field(name, number, language)
+        else:
+            connection.execute(f"DROP TABLE words_{number}")
+            connection.execute("DELETE FROM field WHERE number = ?", (number,))
+    fresh = []
+    for name in wanted.keys() - found.keys():
+        number = connection.execute(
+            "INSERT INTO field (name, language, terms) VALUES (?, ?, ?)", (name, wanted[name], terms.VERSION)
+        ).lastrowid
+        assert number is not None
+        added = found[name] = _Field(name, number, wanted[name])
+        fresh.append(added)
+        connection.execute(f"CREATE VIRTUAL TABLE {added.table} USING fts5 (terms, content='', tokenize='ascii')")
+    if fresh:
+        for slot, text in connection.execute("SELECT slot, metadata FROM record"):
+            metadata = json.loads(text)
+            for each in fresh:
+                each.add(connection, slot, metadata)
+    return found
+
+
+def _forget(connection: sqlite3.Connection, fields: Mapping[str, _Field], key: str) -> int | None:
+    """Take a record out of the text indexes. Answers its slot, None if there is no such record."""
+    row = connection.execute("SELECT slot, metadata FROM record WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return None
+    if fields:
+        metadata = json.loads(row["metadata"])
+        for each in fields.values():
+            each.remove(connection, row["slot"], metadata)
+    slot: int = row["slot"]
+    return slot
+
+
+def _insert(connection: sqlite3.Connection, fields: Mapping[str, _Field], slot: int, record: Record) -> None:
+    metadata = json.dumps(dict(record.metadata), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    connection.execute(
+        "INSERT INTO record (key, slot, hash, metadata, vector) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET slot = excluded.slot, metadata = excluded.metadata, vector = excluded.vector",
+        (record.key, slot, zlib.crc32(record.key.encode()), metadata, record.vector.astype("<f4").tobytes()),
+    )
+    for each in fields.values():
+        each.add(connection, slot, record.metadata)
+
+
+def _record(row: Row) -> Record:
+    return Record(row["key"], np.frombuffer(row["vector"], "<f4"), json.loads(row["metadata"]))
+
+
+def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors at length 1; computed in doubles, where the smallest and the largest don't overflow."""
+    wide = vectors.astype(np.float64)
+    wide /= np.linalg.norm(wide, axis=1, keepdims=True)
+    return wide.astype(np.float32)
+
+
+def _closeness(vectors: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The negative euclidean distance of each row."""
+    found = np.empty(len(vectors), np.float64)
+    wide = vector.astype(np.float64)
+    for start in range(0, len(vectors), _BLOCK):
+        found[start : start + _BLOCK] = -np.linalg.norm(vectors[start : start + _BLOCK] - wide, axis=1)
+    return found
+
+
+def _single(number: float) -> float:
+    """The nearest float32, as distances are told; what is beyond its range becomes its largest."""
+    return float(np.float32(min(number, float(np.finfo(np.float32).max))))
+
+
+def _summed(bm25: Mapping[str, Mapping[int, float]]) -> list[int]:
+    total: dict[int, float] = {}
+    for scores in bm25.values():
+        for slot, score in scores.items():
+            total[slot] = total.get(slot, 0.0) + score
+    return sorted(total, key=lambda slot: (-total[slot], slot))
+
+
+def _fuse(rankings: Sequence[Sequence[int]]) -> dict[int, float]:
+    fused: dict[int, float] = {}
+    for ranking in rankings:
+        for rank, slot in enumerate(ranking, 1):
+            fused[slot] = fused.get(slot, 0.0) + 1 / (FUSION + rank)
+    return fused
