@@ -42,6 +42,7 @@ class AlreadyRunning(Exception):
 ROOMS: Mapping[str, tuple[str, ...]] = {
     "iam": ("iam", "sts"),
     "s3": ("s3", "s3control"),
+    "s3vectors": ("s3vectors",),
     "logs": ("logs",),
     "cloudwatch": ("cloudwatch",),
     "lambda_": ("lambda",),
@@ -61,29 +62,6 @@ def rooms(deps: Deps) -> tuple[Room, ...]:
         return made
 
     return tuple(Room(names, partial(build, folder)) for folder, names in ROOMS.items())
-def bind_services(deps: Deps) -> tuple[Service, ...]:
-    """Every service of the stack. A new one is a folder under `services/` and a line here."""
-    from outcrop.services.apigateway import service as apigateway
-    from outcrop.services.bedrock import service as bedrock
-    from outcrop.services.cloudwatch import service as cloudwatch
-    from outcrop.services.iam import service as iam
-    from outcrop.services.knowledge_bases import service as knowledge_bases
-    from outcrop.services.lambda_ import service as lambda_
-    from outcrop.services.logs import service as logs
-    from outcrop.services.s3 import service as s3
-    from outcrop.services.s3vectors import service as s3vectors
-
-    return (
-        *iam.services(deps),
-        *s3.services(deps),
-        *s3vectors.services(deps),
-        *logs.services(deps),
-        *cloudwatch.services(deps),
-        *lambda_.services(deps),
-        *apigateway.services(deps),
-        *bedrock.services(deps),
-        *knowledge_bases.services(deps),
-    )
 
 
 class Stack:
