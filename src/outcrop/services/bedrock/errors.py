@@ -28,6 +28,14 @@ class ModelTimeoutException(ServiceError):
     status = 408
 
 
+class ServiceQuotaExceededException(ServiceError):
+    status = 400
+
+
+class TooManyTagsException(ServiceError):
+    status = 400
+
+
 class ServiceUnavailableException(ServiceError):
     status = 503
 

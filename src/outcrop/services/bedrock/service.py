@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from outcrop.services.bedrock.catalogue import Catalogue
+from outcrop.services.bedrock.catalogue.agreements import Agreements
 from outcrop.services.bedrock.catalogue.foundation_models import FoundationModels
 from outcrop.services.bedrock.catalogue.inference_profiles import InferenceProfiles
 from outcrop.services.bedrock.catalogue.targets import Targets
@@ -14,17 +15,24 @@ from outcrop.services.bedrock.invoke.reranking import Reranking
 from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
 from outcrop.services.bedrock.runtime.token_counts import TokenCounts
+from outcrop.services.bedrock.store import BedrockStore
+from outcrop.services.bedrock.tags import Tags
 from outcrop.services.contract import Deps, Service
 
 
 def services(deps: Deps) -> tuple[Service, ...]:
     catalogue = Catalogue()
-    targets = Targets(catalogue, deps.models, deps.settings.strict)
+    store = BedrockStore(deps.database("bedrock"))
+    tags = Tags(store)
+    targets = Targets(catalogue, store, deps.models, deps.settings.strict)
+    profiles = InferenceProfiles(catalogue, store)
+    targets.add(profiles.resolve)
+    tags.owns(profiles.exists)
     calls = Calls(targets)
     runs = Runs(deps.models)
     media = Media()
     return (
-        Service("bedrock", FoundationModels(catalogue), InferenceProfiles(catalogue)),
+        Service("bedrock", FoundationModels(catalogue, store), profiles, Agreements(catalogue, store), tags),
         Service(
             "bedrock-runtime",
             Conversations(calls, runs, media),

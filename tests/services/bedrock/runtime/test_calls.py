@@ -7,8 +7,10 @@ from outcrop.services.bedrock.converse.conversations import Conversations
 from outcrop.services.bedrock.converse.media import Media
 from outcrop.services.bedrock.runtime.calls import Calls, Usage
 from outcrop.services.bedrock.runtime.runs import Runs
+from outcrop.services.bedrock.store import BedrockStore
 from outcrop.services.contract import Context, Principal, ThrottlingException, ValidationException
 from outcrop.settings import Settings
+from outcrop.storage import Database
 from outcrop.testing.llm import Reply, ScriptedEndpoint
 
 CTX = Context("000000000000", "us-east-1", Principal("arn:aws:iam::000000000000:root", "0"), "request-1", None)
@@ -42,7 +44,8 @@ async def watched(tmp_path):
         models = Models(settings)
         opened.extend([endpoint.__aexit__, lambda *_: models.aclose()])
         watcher = Watcher()
-        calls = Calls(Targets(Catalogue(), models, strict=False), [watcher])
+        store = BedrockStore(Database(tmp_path / "bedrock.sqlite"))
+        calls = Calls(Targets(Catalogue(), store, models, strict=False), [watcher])
         return Conversations(calls, Runs(models), Media()), watcher
 
     yield make

@@ -35,6 +35,10 @@ class FoundationModel:
     status: str
     profiles: tuple[str, ...]
     """Prefixes of the inference profiles that hold it."""
+    context: int = 0
+    """The most input tokens; 0 where nothing is known."""
+    max_output: int = 0
+    """The most output tokens; 0 where nothing is known."""
 
     def arn(self, region: str) -> str:
         return f"arn:aws:bedrock:{region}::foundation-model/{self.id}"

@@ -9,12 +9,14 @@ from outcrop.services.bedrock.errors import invalid_model, no_such_model
 
 if TYPE_CHECKING:
     from outcrop.services.bedrock.catalogue import Catalogue, FoundationModel
+    from outcrop.services.bedrock.store import BedrockStore
     from outcrop.services.contract import Context, Request, Result
 
 
 class FoundationModels:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, store: BedrockStore) -> None:
         self._catalogue = catalogue
+        self._store = store
 
     async def list_foundation_models(self, ctx: Context, request: Request) -> Result:
         models = self._catalogue.models.values()
@@ -25,11 +27,12 @@ class FoundationModels:
 
     async def get_foundation_model_availability(self, ctx: Context, request: Request) -> Result:
         model = self._find(request["modelId"])
+        given_up = self._store.has_given_up(ctx.account, model.id)
         return {
             "modelId": model.id,
-            "agreementAvailability": {"status": "AVAILABLE"},
+            "agreementAvailability": {"status": "NOT_AVAILABLE" if given_up else "AVAILABLE"},
             "authorizationStatus": "AUTHORIZED",
-            "entitlementAvailability": "AVAILABLE",
+            "entitlementAvailability": "NOT_AVAILABLE" if given_up else "AVAILABLE",
             "regionAvailability": "AVAILABLE",
         }
 

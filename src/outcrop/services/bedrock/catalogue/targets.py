@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from outcrop.services.bedrock.catalogue.catalogue import FoundationModel
 from outcrop.services.bedrock.errors import invalid_model
-from outcrop.services.contract import Context, ResourceNotFoundException, ValidationException
+from outcrop.services.contract import AccessDeniedException, Context, ResourceNotFoundException, ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.models import Models
     from outcrop.services.bedrock.catalogue import Catalogue
+    from outcrop.services.bedrock.store import BedrockStore
 
 _ARN = re.compile(
     r"arn:aws[\w-]*:(?P<service>bedrock|sagemaker):(?P<region>[a-z0-9-]*):(?P<account>\d*):(?P<kind>[\w-]+)/(?P<id>.+)"
@@ -40,8 +41,9 @@ is, but can't be invoked, such as ModelNotReadyException."""
 class Targets:
     """In strict mode, models that AWS serves through inference profiles only are refused under their bare ids."""
 
-    def __init__(self, catalogue: Catalogue, models: Models, strict: bool) -> None:
+    def __init__(self, catalogue: Catalogue, store: BedrockStore, models: Models, strict: bool) -> None:
         self._catalogue = catalogue
+        self._store = store
         self._models = models
         self._strict = strict
         self._resolvers: list[Resolver] = []
@@ -52,6 +54,12 @@ class Targets:
 
     def resolve(self, ctx: Context, identifier: str) -> Target:
         """Raises AWS's errors where the identifier names nothing that can be invoked."""
+        target = self._find(ctx, identifier)
+        if self._store.has_given_up(ctx.account, target.model.id):
+            raise AccessDeniedException("You don't have access to the model with the specified model ID.")
+        return target
+
+    def _find(self, ctx: Context, identifier: str) -> Target:
         for resolver in self._resolvers:
             if (found := resolver(ctx, identifier)) is not None:
                 return found
