@@ -155,7 +155,7 @@ def test_csv_is_a_table(tmp_path: Path) -> None:
     assert blocks(document) == [("table", "unit | text\n1 | Hello, world\n2 | More")]
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.csv", "a.pdf"])
+@pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.csv", "a.pdf", "a.docx", "a.doc", "a.xlsx", "a.xls"])
 def test_an_empty_file_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ParseError, match="the file is empty"):
         parse(tmp_path, name, b"")

@@ -1,5 +1,6 @@
 import asyncio
 import io
+import zipfile
 
 import pytest
 
@@ -138,6 +139,25 @@ async def test_converse_reads_html_documents_as_text(client):
         modelId=CLAUDE, messages=[user({"document": document}, {"text": "How far away is the moon?"})]
     )
     assert answer["output"]["message"]["content"][0]["text"].endswith("The moon is 384,400 km away.")
+
+
+async def test_converse_reads_word_documents(client):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        text = "<w:p><w:r><w:t>The moon is 384,400 km away.</w:t></w:r></w:p>"
+        archive.writestr("word/document.xml", f'<w:document xmlns:w="w"><w:body>{text}</w:body></w:document>')
+    document = {"name": "moon", "format": "docx", "source": {"bytes": buffer.getvalue()}}
+    answer = await client.converse(
+        modelId=CLAUDE, messages=[user({"document": document}, {"text": "How far away is the moon?"})]
+    )
+    assert "384,400 km" in answer["output"]["message"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("format", ["doc", "docx", "xls", "xlsx"])
+async def test_converse_refuses_what_is_no_office_file(client, format):
+    document = {"name": "bad", "format": format, "source": {"bytes": b"nothing of the kind"}}
+    with pytest.raises(ValidationException, match="can't be read as " + format):
+        await client.converse(modelId=CLAUDE, messages=[user({"document": document}, {"text": "?"})])
 
 
 async def test_converse_reads_pdfs(client):

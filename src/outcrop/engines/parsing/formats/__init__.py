@@ -20,6 +20,10 @@ READERS: Mapping[str, str] = MappingProxyType(
         ".md": "outcrop.engines.parsing.formats.markdown",
         ".html": "outcrop.engines.parsing.formats.html",
         ".csv": "outcrop.engines.parsing.formats.csv",
+        ".docx": "outcrop.engines.parsing.formats.docx",
+        ".doc": "outcrop.engines.parsing.formats.doc",
+        ".xlsx": "outcrop.engines.parsing.formats.sheets",
+        ".xls": "outcrop.engines.parsing.formats.sheets",
     }
 )
 """Extension, in lower case -> the module whose `read` reads it."""
