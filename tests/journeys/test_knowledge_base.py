@@ -237,14 +237,25 @@ def test_direct_ingestion(outcrop_stack: StackProcess):
         ],
     )["documentDetails"]
     assert details[0]["identifier"] == {"dataSourceType": "CUSTOM", "custom": {"id": "volcano"}}
+    assert details[0]["status"] == "STARTING"
+    identifiers = [{"dataSourceType": "CUSTOM", "custom": {"id": "volcano"}}]
+
+    def settled() -> str:
+        while True:
+            found = base.agent.get_knowledge_base_documents(**ids, documentIdentifiers=identifiers)["documentDetails"]
+            if found[0]["status"] not in ("STARTING", "IN_PROGRESS", "DELETING", "DELETE_IN_PROGRESS"):
+                return found[0]["status"]
+            time.sleep(0.02)
+
+    assert settled() == "INDEXED"
     result = base.retrieve("What is lava?")[0]
     assert result["location"] == {"type": "CUSTOM", "customDocumentLocation": {"id": "volcano"}}
     assert result["metadata"]["week"] == 4
     listed = base.agent.list_knowledge_base_documents(**ids)["documentDetails"]
     assert [detail["status"] for detail in listed] == ["INDEXED"]
-    base.agent.delete_knowledge_base_documents(
-        **ids, documentIdentifiers=[{"dataSourceType": "CUSTOM", "custom": {"id": "volcano"}}]
-    )
+    deleted = base.agent.delete_knowledge_base_documents(**ids, documentIdentifiers=identifiers)["documentDetails"]
+    assert deleted[0]["status"] == "DELETING"
+    assert settled() == "NOT_FOUND"
     assert base.retrieve("What is lava?") == []
 
 

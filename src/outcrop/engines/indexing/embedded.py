@@ -98,6 +98,22 @@ class EmbeddedIndex:
                 searches.enter_context(self._lock)
             self._follow(gone, slots, vectors, entries)
 
+    def entries(self, document: str) -> list[Entry]:
+        rows = self._reader.read(
+            "SELECT id, text, metadata, value FROM chunk JOIN vector USING (slot) WHERE document=? ORDER BY slot",
+            (document,),
+        )
+        return [
+            Entry(
+                row["id"],
+                document,
+                row["text"],
+                json.loads(row["metadata"]),
+                np.frombuffer(row["value"], "<f4").astype(np.float32),
+            )
+            for row in rows
+        ]
+
     def delete_documents(self, documents: Sequence[str]) -> None:
         with self._writing, ExitStack() as searches:
             with self._writer.transaction() as connection:

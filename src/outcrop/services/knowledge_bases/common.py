@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -44,9 +45,9 @@ class ClientTokens:
         self._store = store
         self._scope = scope
         self._token = request.get("clientToken")
-        self._parameters = json.dumps(
-            {key: value for key, value in request.items() if key != "clientToken"}, sort_keys=True, default=str
-        )
+        parameters = {key: value for key, value in request.items() if key != "clientToken"}
+        written = json.dumps(parameters, sort_keys=True, default=str)
+        self._parameters = hashlib.sha256(written.encode("utf-8", "replace")).hexdigest()
 
     def earlier(self) -> str | None:
         """The id that an earlier call with this token made, if any. Raises ValidationException."""

@@ -15,21 +15,24 @@ from outcrop.services.knowledge_bases.common import (
     when,
 )
 from outcrop.services.knowledge_bases.errors import ConflictException, ValidationException
-from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.ingestion import Ingestion
+from outcrop.services.knowledge_bases.ingestion import strategies
+from outcrop.services.knowledge_bases.ingestion.direct import Direct
+from outcrop.services.knowledge_bases.ingestion.job import Ingestion
+from outcrop.services.knowledge_bases.ingestion.pipeline import Pipeline
 from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBaseStore, new_id
 
 CONFIGURATIONS = {"S3": "s3Configuration", "CUSTOM": None}
 """Types of source that can be read here, and the member that each needs."""
 
-CHUNKING = {"FIXED_SIZE": "fixedSizeChunkingConfiguration", "NONE": None}
+PAGE = 500
 
 
 class DataSources:
-    def __init__(self, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion) -> None:
+    def __init__(self, store: KnowledgeBaseStore, ingestion: Ingestion, direct: Direct, pipeline: Pipeline) -> None:
         self._store = store
-        self._indexes = indexes
         self._ingestion = ingestion
+        self._direct = direct
+        self._pipeline = pipeline
 
     async def create_data_source(self, ctx: Context, request: Request) -> Result:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
@@ -80,11 +83,13 @@ class DataSources:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
         source = find_data_source(self._store, kb, request["dataSourceId"])
         await self._ingestion.stop_all(kb.id, source.id)
+        await self._direct.stop_all(kb.id, source.id)
         if source.body.get("dataDeletionPolicy", "DELETE") == "DELETE":
-            index = await self._indexes.get(kb)
-            await self._indexes.delete_documents(
-                index, [f"{source.id}|{document.uri}" for document in self._store.documents(kb.id, source.id)]
-            )
+            target = await self._ingestion.target(kb, source)
+            after = ""
+            while documents := self._store.documents(kb.id, source.id, after, PAGE):
+                after = documents[-1].uri
+                await self._pipeline.remove(target, [document.uri for document in documents])
         self._store.delete_data_source(kb.id, source.id)
         return {"knowledgeBaseId": kb.id, "dataSourceId": source.id, "status": "DELETING"}
 
@@ -101,17 +106,7 @@ def _check(request: Request) -> None:
     if member and member not in configuration:
         raise ValidationException(f"{member} is required when the data source's type is {kind}.")
     ingestion = request.get("vectorIngestionConfiguration", {})
-    chunking = ingestion.get("chunkingConfiguration")
-    if chunking:
-        strategy = chunking["chunkingStrategy"]
-        if strategy not in CHUNKING:
-            raise ValidationException(
-                f"The chunking strategy {strategy} isn't available in Outcrop yet: use FIXED_SIZE, NONE, or leave "
-                "chunkingConfiguration out for the default."
-            )
-        needed = CHUNKING[strategy]
-        if needed and needed not in chunking:
-            raise ValidationException(f"{needed} is required when the chunking strategy is {strategy}.")
+    strategies.check(ingestion.get("chunkingConfiguration"))
     for member in ("parsingConfiguration", "customTransformationConfiguration", "contextEnrichmentConfiguration"):
         if member in ingestion:
             raise ValidationException(

@@ -2,144 +2,109 @@
 
 from __future__ import annotations
 
-import hashlib
-import mimetypes
-import time
-import uuid
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 from outcrop.services.contract import Context, Request, Result
-from outcrop.services.knowledge_bases import sidecars
-from outcrop.services.knowledge_bases.common import find_data_source, find_knowledge_base, when
+from outcrop.services.knowledge_bases.common import ClientTokens, find_data_source, find_knowledge_base, when
 from outcrop.services.knowledge_bases.errors import ValidationException
-from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.ingestion import DocumentFailure, Ingestion, Target
-from outcrop.services.knowledge_bases.sidecars import Attributes
+from outcrop.services.knowledge_bases.ingestion.direct import Direct
+from outcrop.services.knowledge_bases.ingestion.waiting import Handed
 from outcrop.services.knowledge_bases.store import DataSource, Document, KnowledgeBase, KnowledgeBaseStore
 from outcrop.settings import Settings
 
 MAX_STRICT, MAX_HELPFUL = 10, 25
+"""Documents in one call: what AWS's model says, and what its documentation says."""
 
 
 class Documents:
-    def __init__(self, settings: Settings, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion) -> None:
+    def __init__(self, settings: Settings, store: KnowledgeBaseStore, direct: Direct) -> None:
         self._settings = settings
         self._store = store
-        self._indexes = indexes
-        self._ingestion = ingestion
+        self._direct = direct
 
     async def ingest_knowledge_base_documents(self, ctx: Context, request: Request) -> Result:
         kb, source = self._find(ctx, request)
-        documents = request["documents"]
-        most = MAX_STRICT if self._settings.strict else MAX_HELPFUL
-        if len(documents) > most:
-            raise ValidationException(f"At most {most} documents can be ingested in one call; {len(documents)} came.")
+        documents = self._counted(request, "documents")
         for document in documents:
             _check(source, document)
-        target = await self._ingestion.target(kb, source)
-        return {"documentDetails": [await self._ingest(target, document) for document in documents]}
+        uris = [_uri(document["content"]) for document in documents]
+        tokens = ClientTokens(self._store, f"{ctx.account}:{kb.id}:{source.id}:ingest_documents", request)
+        if tokens.earlier() is None:
+            self._direct.hand_over(kb, source, [_handed(uri, d) for uri, d in zip(uris, documents, strict=True)])
+            tokens.keep(source.id)
+        return {"documentDetails": [self._detail(kb, source, uri) for uri in uris]}
 
     async def get_knowledge_base_documents(self, ctx: Context, request: Request) -> Result:
         kb, source = self._find(ctx, request)
-        details = []
-        for identifier in request["documentIdentifiers"]:
-            uri = _uri(identifier)
-            known = self._store.document(kb.id, source.id, uri)
-            details.append(_detail(kb, source, uri, known))
-        return {"documentDetails": details}
+        return {"documentDetails": [self._detail(kb, source, uri) for uri in self._named(source, request)]}
 
     async def list_knowledge_base_documents(self, ctx: Context, request: Request) -> Result:
         kb, source = self._find(ctx, request)
         limit = int(request.get("maxResults") or 100)
         found = self._store.documents(kb.id, source.id, str(request.get("nextToken") or ""), limit + 1)
-        answer: dict[str, Any] = {"documentDetails": [_detail(kb, source, d.uri, d) for d in found[:limit]]}
+        answer: dict[str, Any] = {"documentDetails": [_shown(kb, source, d.uri, d) for d in found[:limit]]}
         if len(found) > limit:
             answer["nextToken"] = found[limit - 1].uri
         return answer
 
     async def delete_knowledge_base_documents(self, ctx: Context, request: Request) -> Result:
         kb, source = self._find(ctx, request)
-        index = await self._indexes.get(kb)
-        details = []
-        for identifier in request["documentIdentifiers"]:
-            uri = _uri(identifier)
-            known = self._store.document(kb.id, source.id, uri)
-            if known is not None:
-                await self._indexes.delete_documents(index, [f"{source.id}|{uri}"])
-                self._store.delete_document(kb.id, source.id, uri)
-            details.append({**_detail(kb, source, uri, known), "status": "DELETING" if known else "NOT_FOUND"})
-        return {"documentDetails": details}
+        uris = self._named(source, request)
+        tokens = ClientTokens(self._store, f"{ctx.account}:{kb.id}:{source.id}:delete_documents", request)
+        if tokens.earlier() is None:
+            known = [uri for uri in dict.fromkeys(uris) if self._store.document(kb.id, source.id, uri)]
+            self._direct.hand_over(kb, source, [Handed(uri, "delete", {}) for uri in known])
+            tokens.keep(source.id)
+        return {"documentDetails": [self._detail(kb, source, uri) for uri in uris]}
 
     def _find(self, ctx: Context, request: Request) -> tuple[KnowledgeBase, DataSource]:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
         return kb, find_data_source(self._store, kb, request["dataSourceId"])
 
-    async def _ingest(self, target: Target, given: Mapping[str, Any]) -> dict[str, Any]:
-        content = given["content"]
-        uri = _uri(content if content["dataSourceType"] == "S3" else content["custom"]["customDocumentIdentifier"])
-        chunks, status, reason = 0, "INDEXED", None
-        digest = ""
-        try:
-            attributes = await self._attributes(target, given.get("metadata"))
-            path, name, digest = await self._materialise(target, content, uri)
-            try:
-                chunks = await self._ingestion.index_file(target, uri, path, name, attributes)
-            finally:
-                path.unlink(missing_ok=True)
-        except (DocumentFailure, sidecars.InvalidAttributes) as failure:
-            status, reason = "FAILED", str(failure)
-            if isinstance(failure, DocumentFailure) and failure.kind == "ignored":
-                status = "IGNORED"
-            await self._indexes.delete_documents(target.index, [f"{target.source.id}|{uri}"])
-        document = Document(target.kb.id, target.source.id, uri, digest, None, status, reason, chunks, time.time())
-        self._store.put_document(document)
-        return _detail(target.kb, target.source, uri, document)
+    def _named(self, source: DataSource, request: Request) -> list[str]:
+        identifiers = self._counted(request, "documentIdentifiers")
+        kind = _kind(source)
+        for identifier in identifiers:
+            if identifier["dataSourceType"] != kind:
+                raise ValidationException(
+                    f"The identifier's dataSourceType is {identifier['dataSourceType']}, the data source's {kind}."
+                )
+            if kind.lower() not in identifier:
+                raise ValidationException(f"{kind.lower()} is required when dataSourceType is {kind}.")
+        return [_uri(identifier) for identifier in identifiers]
 
-    async def _attributes(self, target: Target, given: Mapping[str, Any] | None) -> Attributes:
-        if given is None:
-            return Attributes()
-        if given["type"] == "IN_LINE_ATTRIBUTE":
-            return sidecars.from_inline(given.get("inlineAttributes", []))
-        if "s3Location" not in given:
-            raise sidecars.InvalidAttributes("metadata of type S3_LOCATION needs s3Location")
-        path = await self._ingestion.fetch(target.ctx, given["s3Location"]["uri"])
-        try:
-            return sidecars.parse(path.read_bytes())
-        finally:
-            path.unlink(missing_ok=True)
+    def _counted(self, request: Request, member: str) -> list[Any]:
+        """A list of the request that the model wants shorter than AWS's documentation says."""
+        most = MAX_STRICT if self._settings.strict else MAX_HELPFUL
+        items = request.get(member)
+        if isinstance(items, list) and 1 <= len(items) <= most:
+            return items
+        wanted = f"Member must have length less than or equal to {most} and greater than or equal to 1"
+        raise ValidationException(
+            f"1 validation error detected: Value at '{member}' failed to satisfy constraint: "
+            f"{'Member must not be null' if items is None else wanted}"
+        )
 
-    async def _materialise(self, target: Target, content: Mapping[str, Any], uri: str) -> tuple[Any, str, str]:
-        """A file with the document, the name that tells its format, and a tag of its content."""
-        custom = content.get("custom", {})
-        if content["dataSourceType"] == "S3" or custom["sourceType"] == "S3_LOCATION":
-            source = (
-                content["s3"]["s3Location"]["uri"] if content["dataSourceType"] == "S3" else custom["s3Location"]["uri"]
-            )
-            path = await self._ingestion.fetch(target.ctx, source)
-            return path, source.rsplit("/", 1)[-1], hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-        inline = custom["inlineContent"]
-        if inline["type"] == "TEXT":
-            data, suffix = inline["textContent"]["data"].encode(), ".txt"
-        else:
-            data = inline["byteContent"]["data"]
-            mime = inline["byteContent"]["mimeType"]
-            suffix = mimetypes.guess_extension(mime) or ""
-            if not suffix:
-                raise DocumentFailure(f"the MIME type {mime} isn't one that can be read", "ignored")
-        path = self._ingestion.staging() / uuid.uuid4().hex
-        path.write_bytes(data)
-        return path, f"document{suffix}", hashlib.md5(data, usedforsecurity=False).hexdigest()
+    def _detail(self, kb: KnowledgeBase, source: DataSource, uri: str) -> dict[str, Any]:
+        return _shown(kb, source, uri, self._store.document(kb.id, source.id, uri))
+
+
+def _kind(source: DataSource) -> str:
+    return str(source.body["dataSourceConfiguration"]["type"])
 
 
 def _check(source: DataSource, document: Mapping[str, Any]) -> None:
     """Raises ValidationException where the document's members don't fit each other or the source."""
     content = document["content"]
-    kind = source.body["dataSourceConfiguration"]["type"]
+    kind = _kind(source)
     if content["dataSourceType"] != kind:
         raise ValidationException(
             f"The document's dataSourceType is {content['dataSourceType']}, the data source's {kind}."
         )
+    metadata = document.get("metadata", {})
+    _check_metadata(metadata)
     if kind == "S3":
         if "s3" not in content:
             raise ValidationException("A document of an S3 data source needs content.s3.s3Location.")
@@ -154,27 +119,51 @@ def _check(source: DataSource, document: Mapping[str, Any]) -> None:
     inline = custom.get("inlineContent")
     if not inline:
         raise ValidationException("content.custom.inlineContent is required when sourceType is IN_LINE.")
-    member = {"TEXT": "textContent", "BYTE": "byteContent"}[inline["type"]]
+    member = _INLINE[inline["type"]]
     if member not in inline:
         raise ValidationException(f"content.custom.inlineContent.{member} is required for type {inline['type']}.")
-    if document.get("metadata", {}).get("type", "IN_LINE_ATTRIBUTE") != "IN_LINE_ATTRIBUTE":
+    if metadata.get("type", "IN_LINE_ATTRIBUTE") != "IN_LINE_ATTRIBUTE":
         raise ValidationException("A document with inline content takes inline metadata only.")
 
 
+_INLINE = {"TEXT": "textContent", "BYTE": "byteContent"}
+_METADATA = {"IN_LINE_ATTRIBUTE": "inlineAttributes", "S3_LOCATION": "s3Location"}
+
+
+def _check_metadata(metadata: Mapping[str, Any]) -> None:
+    if metadata and (needed := _METADATA[metadata["type"]]) not in metadata:
+        raise ValidationException(f"metadata.{needed} is required when metadata.type is {metadata['type']}.")
+
+
+def _handed(uri: str, document: Mapping[str, Any]) -> Handed:
+    """The document, with its inline data apart."""
+    kept = copy.deepcopy({member: document[member] for member in ("content", "metadata") if member in document})
+    inline = kept["content"].get("custom", {}).get("inlineContent", {})
+    data = b""
+    if "textContent" in inline:
+        data = inline.pop("textContent")["data"].encode("utf-8", "replace")
+    if "byteContent" in inline:
+        data = inline["byteContent"].pop("data")
+    return Handed(uri, "ingest", kept, data)
+
+
 def _uri(identifier: Mapping[str, Any]) -> str:
-    if "s3" in identifier:
+    """Of a document's content or of an identifier."""
+    if identifier["dataSourceType"] == "S3":
         s3 = identifier["s3"]
         return str(s3["s3Location"]["uri"] if "s3Location" in s3 else s3["uri"])
-    return str(identifier["custom"]["id"] if "custom" in identifier else identifier["id"])
+    custom = identifier["custom"]
+    return str(custom["customDocumentIdentifier"]["id"] if "customDocumentIdentifier" in custom else custom["id"])
 
 
-def _detail(kb: KnowledgeBase, source: DataSource, uri: str, known: Document | None) -> dict[str, Any]:
-    kind = source.body["dataSourceConfiguration"]["type"]
+def _shown(kb: KnowledgeBase, source: DataSource, uri: str, known: Document | None) -> dict[str, Any]:
+    kind = _kind(source)
+    identifier = {"s3": {"uri": uri}} if kind == "S3" else {"custom": {"id": uri}}
     detail: dict[str, Any] = {
         "knowledgeBaseId": kb.id,
         "dataSourceId": source.id,
         "status": known.status if known else "NOT_FOUND",
-        "identifier": {"dataSourceType": kind, **({"s3": {"uri": uri}} if kind == "S3" else {"custom": {"id": uri}})},
+        "identifier": {"dataSourceType": kind, **identifier},
     }
     if known is not None:
         detail["updatedAt"] = when(known.updated_at)

@@ -8,8 +8,8 @@ from typing import Any
 from outcrop.services.contract import Context, Request, Result
 from outcrop.services.knowledge_bases.common import ClientTokens, find_data_source, find_knowledge_base, when
 from outcrop.services.knowledge_bases.errors import ConflictException, ResourceNotFoundException, ValidationException
-from outcrop.services.knowledge_bases.ingestion import Ingestion
-from outcrop.services.knowledge_bases.store import IngestionJob, KnowledgeBase, KnowledgeBaseStore, new_id
+from outcrop.services.knowledge_bases.ingestion.job import Ingestion
+from outcrop.services.knowledge_bases.store import FAILURES, IngestionJob, KnowledgeBase, KnowledgeBaseStore, new_id
 
 
 class IngestionJobs:
@@ -69,8 +69,7 @@ class IngestionJobs:
         _, job = self._find(ctx, request)
         if job.status not in ("STARTING", "IN_PROGRESS", "STOPPING"):
             raise ConflictException(f"Ingestion job {job.id} has ended ({job.status}) and can't be stopped.")
-        self._store.set_job(job.id, "STOPPING")
-        self._ingestion.jobs.request_stop(f"ingestion-{job.id}")
+        self._ingestion.stop(job)
         _, job = self._find(ctx, request)
         return {"ingestionJob": self._describe(job)}
 
@@ -107,6 +106,6 @@ class IngestionJobs:
             "numberOfModifiedDocumentsIndexed": counts.get("modified", 0),
             "numberOfMetadataDocumentsModified": counts.get("metadata", 0),
             "numberOfDocumentsDeleted": counts.get("deleted", 0),
-            "numberOfDocumentsFailed": sum(counts.get(kind, 0) for kind in ("failed", "ignored", "bad_metadata")),
+            "numberOfDocumentsFailed": sum(counts.get(kind, 0) for kind in FAILURES),
             "numberOfDocumentsSkipped": 0,
         }

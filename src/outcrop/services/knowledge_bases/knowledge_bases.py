@@ -11,7 +11,8 @@ from outcrop.services.contract import Context, Request, Result, ServiceError
 from outcrop.services.knowledge_bases.common import ClientTokens, find_knowledge_base, model_id, page_after, when
 from outcrop.services.knowledge_bases.errors import ConflictException, ValidationException
 from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.ingestion import Ingestion
+from outcrop.services.knowledge_bases.ingestion.direct import Direct
+from outcrop.services.knowledge_bases.ingestion.job import Ingestion
 from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore, new_id
 
 STORES = ("S3_VECTORS", "OPENSEARCH_SERVERLESS")
@@ -19,10 +20,11 @@ STORES = ("S3_VECTORS", "OPENSEARCH_SERVERLESS")
 
 
 class KnowledgeBases:
-    def __init__(self, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion) -> None:
+    def __init__(self, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion, direct: Direct) -> None:
         self._store = store
         self._indexes = indexes
         self._ingestion = ingestion
+        self._direct = direct
 
     async def create_knowledge_base(self, ctx: Context, request: Request) -> Result:
         tokens = ClientTokens(self._store, f"{ctx.account}:{ctx.region}:create_knowledge_base", request)
@@ -71,6 +73,7 @@ class KnowledgeBases:
     async def delete_knowledge_base(self, ctx: Context, request: Request) -> Result:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
         await self._ingestion.stop_all(kb.id)
+        await self._direct.stop_all(kb.id)
         self._store.untag(kb.arn)
         self._store.delete_knowledge_base(kb.id)
         self._indexes.delete(kb.id)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from outcrop.services.contract import Deps, Service
+from outcrop.services.hooks import Hooks
 from outcrop.services.knowledge_bases.data_sources import DataSources
 from outcrop.services.knowledge_bases.documents import Documents
 from outcrop.services.knowledge_bases.generation import Generation
 from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.ingestion import Ingestion
+from outcrop.services.knowledge_bases.ingestion.direct import Direct
+from outcrop.services.knowledge_bases.ingestion.job import Ingestion
+from outcrop.services.knowledge_bases.ingestion.parents import Parents
+from outcrop.services.knowledge_bases.ingestion.pipeline import Pipeline
+from outcrop.services.knowledge_bases.ingestion.waiting import WaitingStore
 from outcrop.services.knowledge_bases.ingestion_jobs import IngestionJobs
 from outcrop.services.knowledge_bases.knowledge_bases import KnowledgeBases
 from outcrop.services.knowledge_bases.retrieval import Retrieval, Search
@@ -15,20 +20,38 @@ from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 from outcrop.services.knowledge_bases.tags import Tags
 
 
+class DirectHooks(Hooks):
+    """Lets through as many documents in a call as AWS's documentation says; `Documents` counts them."""
+
+    lax = frozenset({"documents", "documentIdentifiers"})
+
+
 def services(deps: Deps) -> tuple[Service, ...]:
     store = KnowledgeBaseStore(deps.database("knowledge_bases"))
     indexes = Indexes(deps.data / "knowledge_bases" / "indexes", deps.models)
-    ingestion = Ingestion(deps, store, indexes)
+    pipeline = Pipeline(deps, indexes, Parents(store.db))
+    ingestion = Ingestion(deps, store, indexes, pipeline)
+
+    waiting = WaitingStore(store)
+    direct = Direct(deps, store, waiting, ingestion, pipeline)
+
+    async def resume() -> None:
+        pipeline.staging.clear()
+        await ingestion.resume()
+        await direct.resume()
+
     search = Search(deps.settings, indexes)
     return (
         Service(
             "bedrock-agent",
-            KnowledgeBases(store, indexes, ingestion),
-            DataSources(store, indexes, ingestion),
+            KnowledgeBases(store, indexes, ingestion, direct),
+            DataSources(store, ingestion, direct, pipeline),
             IngestionJobs(store, ingestion),
-            Documents(deps.settings, store, indexes, ingestion),
+            Documents(deps.settings, store, direct),
             Tags(store),
-            on_stop=ingestion.aclose,
+            hooks=DirectHooks() if not deps.settings.strict else None,
+            on_start=resume,
+            on_stop=pipeline.aclose,
         ),
         Service(
             "bedrock-agent-runtime",

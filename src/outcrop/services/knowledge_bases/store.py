@@ -8,7 +8,7 @@ import string
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from outcrop.storage import Database, Row
 
@@ -39,12 +39,24 @@ SCHEMA = [
     CREATE TABLE tag (arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
     CREATE TABLE client_token (scope TEXT NOT NULL, token TEXT NOT NULL, parameters TEXT NOT NULL, id TEXT NOT NULL,
                                PRIMARY KEY (scope, token)) WITHOUT ROWID;
+    """,
     """
+    CREATE TABLE parent (id TEXT PRIMARY KEY, kb_id TEXT NOT NULL REFERENCES knowledge_base (id) ON DELETE CASCADE,
+                         ds_id TEXT NOT NULL, uri TEXT NOT NULL, text TEXT NOT NULL);
+    CREATE INDEX parent_by_document ON parent (kb_id, ds_id, uri);
+    CREATE TABLE waiting (seq INTEGER PRIMARY KEY AUTOINCREMENT, kb_id TEXT NOT NULL REFERENCES knowledge_base (id)
+                          ON DELETE CASCADE, ds_id TEXT NOT NULL, uri TEXT NOT NULL, action TEXT NOT NULL,
+                          content TEXT NOT NULL, data BLOB NOT NULL);
+    CREATE INDEX waiting_by_source ON waiting (ds_id, seq);
+    ALTER TABLE document ADD COLUMN prefix TEXT NOT NULL DEFAULT '';
+    """,
 ]
 
 ACTIVE_JOB = ("STARTING", "IN_PROGRESS", "STOPPING")
 
-OutcomeKind = Literal["new", "modified", "metadata", "deleted", "failed", "ignored", "bad_metadata"]
+FailureKind = Literal["ignored", "bad_metadata", "too_long", "too_large", "failed"]
+FAILURES: tuple[FailureKind, ...] = get_args(FailureKind)
+OutcomeKind = Literal["new", "modified", "metadata", "deleted"] | FailureKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,8 @@ class Document:
     reason: str | None
     chunks: int
     updated_at: float
+    prefix: str = ""
+    """What went before each chunk's text when it was embedded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +254,16 @@ class KnowledgeBaseStore:
         rows = self.db.read(f"SELECT * FROM ingestion_job WHERE kb_id=? AND status IN {ACTIVE_JOB}", (kb_id,))
         return [_job(row) for row in rows]
 
+    def all_active_jobs(self) -> list[tuple[KnowledgeBase, IngestionJob]]:
+        """Of every account, oldest first."""
+        rows = self.db.read(f"SELECT * FROM ingestion_job WHERE status IN {ACTIVE_JOB} ORDER BY started_at")
+        found = []
+        for row in rows:
+            kb = self.db.read_one("SELECT * FROM knowledge_base WHERE id=?", (row["kb_id"],))
+            if kb is not None:
+                found.append((_knowledge_base(kb), _job(row)))
+        return found
+
     def set_job(
         self,
         job_id: str,
@@ -271,14 +295,26 @@ class KnowledgeBaseStore:
             [(job_id, o.uri, o.etag, o.size, o.sidecar_etag) for o in objects],
         )
 
+    def match_sidecars(self, job_id: str, suffix: str, after: str, limit: int = 5000) -> str:
+        """Move each sidecar's tag to the object that it describes, for the objects that follow `after`; answers the
+        last of them, or "" if there were none."""
+        row = self.db.read_one(
+            "SELECT MAX(uri) AS last FROM (SELECT uri FROM crawl WHERE job_id=? AND uri>? ORDER BY uri LIMIT ?)",
+            (job_id, after, limit),
+        )
+        last = row["last"] if row else None
+        if last is None:
+            return ""
+        self.db.write(
+            "UPDATE crawl SET sidecar_etag=(SELECT s.etag FROM crawl AS s WHERE s.job_id=crawl.job_id "
+            "AND s.uri=crawl.uri || ?) WHERE job_id=? AND uri>? AND uri<=?",
+            (suffix, job_id, after, last),
+        )
+        return str(last)
+
     def finish_crawl(self, job_id: str, suffix: str) -> None:
-        """Move each sidecar's tag to the object that it describes, drop the sidecars, and keep the counts."""
+        """Drop the sidecars, and keep the counts."""
         with self.db.transaction() as connection:
-            connection.execute(
-                "UPDATE crawl SET sidecar_etag=(SELECT s.etag FROM crawl AS s WHERE s.job_id=crawl.job_id "
-                "AND s.uri=crawl.uri || ?) WHERE job_id=?",
-                (suffix, job_id),
-            )
             connection.execute("DELETE FROM crawl WHERE job_id=? AND uri LIKE ?", (job_id, f"%{suffix}"))
             connection.execute(
                 "UPDATE ingestion_job SET (scanned, scanned_sidecars) = "
@@ -291,7 +327,7 @@ class KnowledgeBaseStore:
         rows = self.db.read(
             """
             SELECT c.uri, c.etag, c.size, c.sidecar_etag, d.etag AS d_etag, d.sidecar_etag AS d_sidecar,
-                   d.status, d.reason, d.chunks, d.updated_at
+                   d.status, d.reason, d.chunks, d.updated_at, d.prefix
             FROM crawl AS c LEFT JOIN document AS d ON d.kb_id=? AND d.ds_id=? AND d.uri=c.uri
             WHERE c.job_id=? AND c.uri>?
               AND NOT EXISTS (SELECT 1 FROM outcome AS o WHERE o.job_id=c.job_id AND o.uri=c.uri)
@@ -316,6 +352,7 @@ class KnowledgeBaseStore:
                     row["reason"],
                     row["chunks"],
                     row["updated_at"],
+                    row["prefix"],
                 ),
             )
             for row in rows
@@ -324,8 +361,8 @@ class KnowledgeBaseStore:
     def vanished(self, job: IngestionJob, limit: int) -> list[tuple[str, str]]:
         """URI and status of documents that the source no longer has."""
         rows = self.db.read(
-            "SELECT uri, status FROM document WHERE kb_id=? AND ds_id=? "
-            "AND uri NOT IN (SELECT uri FROM crawl WHERE job_id=?) LIMIT ?",
+            "SELECT uri, status FROM document AS d WHERE kb_id=? AND ds_id=? "
+            "AND NOT EXISTS (SELECT 1 FROM crawl AS c WHERE c.job_id=? AND c.uri=d.uri) LIMIT ?",
             (job.kb_id, job.ds_id, job.id, limit),
         )
         return [(row["uri"], row["status"]) for row in rows]
@@ -354,10 +391,11 @@ class KnowledgeBaseStore:
         rows = self.db.read("SELECT kind, COUNT(*) AS n FROM outcome WHERE job_id=? GROUP BY kind", (job_id,))
         return {row["kind"]: row["n"] for row in rows}
 
-    def failed(self, job_id: str, kind: OutcomeKind) -> list[tuple[str, str]]:
+    def failed(self, job_id: str, kind: FailureKind, limit: int = 2048) -> list[tuple[str, str]]:
+        """URI and cause."""
         rows = self.db.read(
-            "SELECT uri, COALESCE(reason, '') AS reason FROM outcome WHERE job_id=? AND kind=? ORDER BY uri",
-            (job_id, kind),
+            "SELECT uri, COALESCE(reason, '') AS reason FROM outcome WHERE job_id=? AND kind=? ORDER BY uri LIMIT ?",
+            (job_id, kind, limit),
         )
         return [(row["uri"], row["reason"]) for row in rows]
 
@@ -365,8 +403,8 @@ class KnowledgeBaseStore:
 
     def put_document(self, d: Document) -> None:
         self.db.write(
-            "INSERT OR REPLACE INTO document VALUES (?,?,?,?,?,?,?,?,?)",
-            (d.kb_id, d.ds_id, d.uri, d.etag, d.sidecar_etag, d.status, d.reason, d.chunks, d.updated_at),
+            "INSERT OR REPLACE INTO document VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (d.kb_id, d.ds_id, d.uri, d.etag, d.sidecar_etag, d.status, d.reason, d.chunks, d.updated_at, d.prefix),
         )
 
     def document(self, kb_id: str, ds_id: str, uri: str) -> Document | None:

@@ -1,0 +1,1 @@
+"""From a data source's documents to entries of an index."""

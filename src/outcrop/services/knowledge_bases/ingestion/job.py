@@ -1,0 +1,226 @@
+"""Running an ingestion job: list the source, then bring what changed into the index.
+
+A job survives a crash at any point. The listing is a table, each settled document a row written after its chunks are
+durable in the index, and putting a document into the index replaces all that it had: doing one again changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator
+
+from outcrop.engines.inference.engine import EngineError
+from outcrop.jobs import Job, Jobs, Stopped
+from outcrop.services.contract import Deps, Principal
+from outcrop.services.knowledge_bases.indexes import Indexes
+from outcrop.services.knowledge_bases.ingestion.failures import (
+    TOO_LARGE,
+    DocumentFailure,
+    SourceFailure,
+    explain,
+    sentences,
+)
+from outcrop.services.knowledge_bases.ingestion.listing import crawl
+from outcrop.services.knowledge_bases.ingestion.objects import MAX_DOCUMENT
+from outcrop.services.knowledge_bases.ingestion.pipeline import Incoming, Pipeline, Target
+from outcrop.services.knowledge_bases.ingestion.spreading import spread
+from outcrop.services.knowledge_bases.ingestion.strategies import strategy
+from outcrop.services.knowledge_bases.sidecars import SUFFIX, Attributes
+from outcrop.services.knowledge_bases.store import (
+    FAILURES,
+    Crawled,
+    DataSource,
+    Document,
+    IngestionJob,
+    KnowledgeBase,
+    KnowledgeBaseStore,
+    OutcomeKind,
+)
+
+log = logging.getLogger(__name__)
+
+WIDTH = max(4, 2 * (os.cpu_count() or 1))
+"""Documents under way at once, so that fetching, parsing, embedding and writing overlap."""
+PAGE = 200
+
+Change = tuple[Crawled, Document | None]
+
+
+class Ingestion:
+    """The job kind `ingestion`."""
+
+    def __init__(self, deps: Deps, store: KnowledgeBaseStore, indexes: Indexes, pipeline: Pipeline) -> None:
+        self._deps = deps
+        self._store = store
+        self._indexes = indexes
+        self._pipeline = pipeline
+        deps.jobs.register("ingestion", self.run)
+
+    @property
+    def jobs(self) -> Jobs:
+        return self._deps.jobs
+
+    def start(self, kb: KnowledgeBase, job: IngestionJob) -> None:
+        """Start the job whose row is already written."""
+        payload = {"account": kb.account, "region": kb.region, "kb": kb.id, "ds": job.ds_id, "job": job.id}
+        self.jobs.submit("ingestion", payload, job_id=job_id(job))
+
+    async def resume(self) -> None:
+        """Start the jobs whose rows a crash left before they were started."""
+        for kb, job in self._store.all_active_jobs():
+            self.start(kb, job)
+
+    def stop(self, job: IngestionJob) -> None:
+        """Ask a job to stop."""
+        self._store.set_job(job.id, "STOPPING")
+        self.jobs.request_stop(job_id(job))
+
+    async def stop_all(self, kb_id: str, ds_id: str | None = None) -> None:
+        """Stop the running jobs of a knowledge base (or of one source) and wait until they have ended."""
+        for job in self._store.active_jobs(kb_id):
+            if ds_id in (None, job.ds_id):
+                self.stop(job)
+                await self.jobs.wait(job_id(job))
+
+    async def target(self, kb: KnowledgeBase, source: DataSource) -> Target:
+        """Where a source's documents go. Raises EngineError if the embedding model can't be loaded."""
+        principal = Principal(str(kb.body["roleArn"]), f"{kb.id}:ingestion", kind="assumed-role")
+        ctx = self._deps.context(kb.account, kb.region, principal)
+        chunking = source.body.get("vectorIngestionConfiguration", {}).get("chunkingConfiguration")
+        return Target(kb, source, await self._indexes.get(kb), strategy(chunking), ctx)
+
+    async def run(self, job: Job) -> None:
+        """The job handler."""
+        payload = job.payload
+        kb = self._store.knowledge_base(payload["account"], payload["region"], payload["kb"])
+        row = self._store.job(payload["kb"], payload["ds"], payload["job"])
+        source = self._store.data_source(payload["kb"], payload["ds"])
+        if kb is None or row is None or source is None:
+            return
+        try:
+            await self._ingest(job, kb, source, row)
+        except Stopped:
+            self._end(row, "STOPPED")
+            raise
+        except (SourceFailure, EngineError) as error:
+            self._end(row, "FAILED", str(error))
+        except Exception as error:
+            cause = "the service failed internally; the server's log has the details"
+            self._end(row, "FAILED", f"{cause} ({type(error).__name__})")
+            raise
+        else:
+            self._end(row, "COMPLETE")
+
+    async def _ingest(self, job: Job, kb: KnowledgeBase, source: DataSource, row: IngestionJob) -> None:
+        job.check()
+        self._store.set_job(row.id, "IN_PROGRESS")
+        target = await self.target(kb, source)
+        if row.scanned is None:
+            await crawl(self._store, target.ctx, source, row.id)
+        job.progress(step="crawled")
+        settling = Settling(self._store, self._pipeline, target, row, strict=self._deps.settings.strict)
+        await spread(self._changed(row), settling.settle, WIDTH, job.stop)
+        while gone := self._store.vanished(row, PAGE):
+            job.check()
+            await settling.remove(gone)
+        job.check()
+
+    async def _changed(self, row: IngestionJob) -> AsyncIterator[Change]:
+        after = ""
+        while batch := self._store.changed(row, after, PAGE):
+            after = batch[-1][0].uri
+            for item in batch:
+                yield item
+
+    def _end(self, row: IngestionJob, status: str, reason: str = "") -> None:
+        failed = {kind: self._store.failed(row.id, kind) for kind in FAILURES}
+        reasons = sentences(failed, strict=self._deps.settings.strict)
+        self._store.set_job(
+            row.id,
+            status,
+            failures=[*reasons, reason] if reason else reasons,
+            text_ready=status == "COMPLETE",
+        )
+        self._store.forget_crawl(row.id)
+
+
+def job_id(job: IngestionJob) -> str:
+    return f"ingestion-{job.id}"
+
+
+class Settling:
+    """Brings the changes of one job into the index, and records how each went."""
+
+    def __init__(
+        self, store: KnowledgeBaseStore, pipeline: Pipeline, target: Target, row: IngestionJob, *, strict: bool
+    ) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        self._target = target
+        self._row = row
+        self._strict = strict
+
+    async def settle(self, change: Change) -> None:
+        seen = change[0]
+        async with self._pipeline.turns(self._pipeline.naming(self._target, seen.uri).document):
+            await self._settle(*change)
+
+    async def remove(self, gone: list[tuple[str, str]]) -> None:
+        """Documents that the source no longer has, by URI and status."""
+        await self._pipeline.remove(self._target, [uri for uri, _ in gone])
+        for uri, status in gone:
+            if status == "INDEXED":
+                self._store.settle(self._row.id, uri, "deleted")
+            else:
+                self._store.delete_document(self._target.kb.id, self._target.source.id, uri)
+
+    async def _settle(self, seen: Crawled, known: Document | None) -> None:
+        try:
+            attributes = Attributes()
+            if seen.sidecar_etag:
+                attributes = await self._pipeline.staging.attributes(self._target.ctx, seen.uri + SUFFIX)
+            kind, chunks = await self._index(seen, known, attributes)
+        except DocumentFailure as failure:
+            log.warning("%s was not ingested: %s", seen.uri, failure.reason)
+            if known is not None:
+                await self._pipeline.remove(self._target, [seen.uri])
+            reason = explain(failure.kind, failure.reason, strict=self._strict)
+            document = self._document(seen, failure.status, reason, 0, "")
+            self._store.settle(self._row.id, seen.uri, failure.kind, failure.reason, document)
+        else:
+            document = self._document(seen, "INDEXED", None, chunks, attributes.prefix())
+            self._store.settle(self._row.id, seen.uri, kind, None, document)
+
+    async def _index(self, seen: Crawled, known: Document | None, attributes: Attributes) -> tuple[OutcomeKind, int]:
+        kind: OutcomeKind = "new"
+        if known is not None and known.status == "INDEXED":
+            kind = "modified" if known.etag != seen.etag else "metadata"
+            if kind == "metadata" and self._only_rewrites(known, attributes):
+                chunks = await self._pipeline.rewrite(self._target, seen.uri, attributes)
+                if chunks is not None:
+                    return kind, chunks
+        if seen.size > MAX_DOCUMENT:
+            raise DocumentFailure(TOO_LARGE, "too_large")
+        async with self._pipeline.staging.fetched(self._target.ctx, seen.uri) as file:
+            incoming = Incoming(seen.uri, file.path, os.path.basename(seen.uri), attributes)
+            return kind, await self._pipeline.put(self._target, incoming)
+
+    def _only_rewrites(self, known: Document, attributes: Attributes) -> bool:
+        """Whether a change of metadata leaves vectors as they are. Columns of a CSV file are metadata too."""
+        return known.prefix == attributes.prefix() and not known.uri.lower().endswith(".csv")
+
+    def _document(self, seen: Crawled, status: str, reason: str | None, chunks: int, prefix: str) -> Document:
+        return Document(
+            self._target.kb.id,
+            self._target.source.id,
+            seen.uri,
+            seen.etag,
+            seen.sidecar_etag,
+            status,
+            reason,
+            chunks,
+            time.time(),
+            prefix,
+        )

@@ -1,0 +1,216 @@
+"""One document from file to index: parse, cut, embed, write."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from outcrop.engines.chunking.chunk import Strategy
+from outcrop.engines.indexing.index import Entry, Index
+from outcrop.engines.parsing.document import ParsedDocument, ParseError, UnsupportedFormat
+from outcrop.services.contract import Context, Deps
+from outcrop.services.knowledge_bases.indexes import Indexes
+from outcrop.services.knowledge_bases.ingestion.entries import Naming, Piece, check_size, embedded_text, rewritten
+from outcrop.services.knowledge_bases.ingestion.failures import DocumentFailure
+from outcrop.services.knowledge_bases.ingestion.objects import Staging
+from outcrop.services.knowledge_bases.ingestion.parents import Parents
+from outcrop.services.knowledge_bases.ingestion.spreading import Turns, in_thread
+from outcrop.services.knowledge_bases.sidecars import Attributes
+from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBase
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from outcrop.engines.embedding import Embedder
+    from outcrop.engines.parsing import Parser
+
+MODEL_INPUT = 8192
+"""Tokens that AWS's embedding models read of a chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where documents go."""
+
+    kb: KnowledgeBase
+    source: DataSource
+    index: Index
+    strategy: Strategy
+    ctx: Context
+    """Calls as the knowledge base's role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A document that has been fetched."""
+
+    uri: str
+    path: Path
+    name: str
+    """Tells its format."""
+    attributes: Attributes
+
+
+class Pipeline:
+    """Documents of different names may be under way at once; those of one name take turns."""
+
+    def __init__(self, deps: Deps, indexes: Indexes, parents: Parents) -> None:
+        self._settings = deps.settings
+        self._indexes = indexes
+        self._parents = parents
+        self._parser: Parser | None = None
+        self._parser_lock = asyncio.Lock()
+        self.staging = Staging(deps.data / "knowledge_bases" / "staging")
+        self.turns = Turns()
+        """By `Naming.document`: held from reading a document until its row is written."""
+
+    async def aclose(self) -> None:
+        if self._parser is not None:
+            await self._parser.aclose()
+            self._parser = None
+
+    def naming(self, target: Target, uri: str) -> Naming:
+        return Naming(target.kb.id, target.source.id, uri, self._settings.page_number_base)
+
+    async def put(self, target: Target, incoming: Incoming) -> int:
+        """Put a document in place of what the index has of it; answers its number of chunks. Raises DocumentFailure,
+        EngineError."""
+        parsed = await self._parsed(incoming)
+        embedder = await self._indexes.embedder(target.kb)
+        pieces = await self._cut(target, parsed, embedder)
+        prefix = incoming.attributes.prefix()
+        vectors = await embedder.embed([prefix + embedded_text(piece.chunk, parsed.title) for piece in pieces])
+        naming = self.naming(target, incoming.uri)
+        entries = self._entries(target, naming, pieces, incoming.attributes, vectors)
+        await in_thread(self._write, target, naming, pieces, entries)
+        return len(entries)
+
+    async def rewrite(self, target: Target, uri: str, attributes: Attributes) -> int | None:
+        """Give a document's chunks other attributes, without reading it again; answers how many there are, or None if
+        the index has none of it. Raises DocumentFailure."""
+        naming = self.naming(target, uri)
+
+        def rewrite() -> int | None:
+            old = target.index.entries(naming.document)
+            entries = [
+                Entry(entry.id, entry.document, entry.text, rewritten(entry.metadata, attributes), entry.vector)
+                for entry in old
+            ]
+            self._check(target, entries)
+            if entries:
+                target.index.replace_document(naming.document, entries)
+            return len(entries) or None
+
+        return await in_thread(rewrite)
+
+    async def remove(self, target: Target, uris: Sequence[str]) -> None:
+        """Take documents out of the index."""
+
+        def remove() -> None:
+            target.index.delete_documents([self.naming(target, uri).document for uri in uris])
+            for uri in uris:
+                self._parents.keep(target.kb.id, target.source.id, uri)
+
+        await in_thread(remove)
+
+    async def _parsed(self, incoming: Incoming) -> ParsedDocument:
+        parser = await self._open_parser()
+        try:
+            return await parser.parse(incoming.path, incoming.name)
+        except UnsupportedFormat as error:
+            raise DocumentFailure(str(error), "ignored") from None
+        except ParseError as error:
+            raise DocumentFailure(str(error)) from None
+
+    async def _cut(self, target: Target, document: ParsedDocument, embedder: Embedder) -> list[Piece]:
+        from outcrop.engines.chunking import chunk
+        from outcrop.engines.chunking.semantic import TooLong
+
+        blocking = Blocking(embedder)
+        try:
+            chunks = await in_thread(
+                chunk, document, target.strategy, embedder.token_spans, blocking.embed, cancel=blocking.cancel
+            )
+        except TooLong as error:
+            raise DocumentFailure(str(error), "too_long") from None
+        if self._settings.strict and target.strategy.kind == "none" and chunks and chunks[0].tokens > MODEL_INPUT:
+            raise DocumentFailure(
+                f"the document has {chunks[0].tokens} tokens, more than the {MODEL_INPUT} that the embedding model "
+                "reads of a chunk, and the chunking strategy NONE doesn't cut it"
+            )
+        return [Piece(one) for one in chunks]
+
+    def _entries(
+        self,
+        target: Target,
+        naming: Naming,
+        pieces: Sequence[Piece],
+        attributes: Attributes,
+        vectors: NDArray[np.float32],
+    ) -> list[Entry]:
+        entries = [
+            Entry(
+                id=naming.entry_id(piece.chunk.ordinal),
+                document=naming.document,
+                text=piece.chunk.text,
+                metadata=naming.metadata(piece, attributes),
+                vector=vector,
+            )
+            for piece, vector in zip(pieces, vectors, strict=True)
+        ]
+        self._check(target, entries)
+        return entries
+
+    def _check(self, target: Target, entries: Sequence[Entry]) -> None:
+        if self._settings.strict and target.kb.storage_type == "S3_VECTORS":
+            for entry in entries:
+                check_size(entry.metadata, entry.id)
+
+    def _write(self, target: Target, naming: Naming, pieces: Sequence[Piece], entries: Sequence[Entry]) -> None:
+        parents = {
+            naming.parent_id(piece.chunk.parent.ordinal, piece.chunk.parent.text): piece.chunk.parent.text
+            for piece in pieces
+            if piece.chunk.parent is not None
+        }
+        key = (target.kb.id, target.source.id, naming.uri)
+        if parents:
+            try:
+                self._parents.add(*key, parents)
+            except sqlite3.IntegrityError:
+                raise DocumentFailure("the knowledge base was deleted meanwhile") from None
+        target.index.replace_document(naming.document, entries)
+        self._parents.keep(*key, parents)
+
+    async def _open_parser(self) -> Parser:
+        async with self._parser_lock:
+            if self._parser is None:
+                from outcrop.engines.parsing import Parser
+
+                parser = Parser(workers=max(1, (os.cpu_count() or 2) - 1))
+                await parser.open()
+                self._parser = parser
+            return self._parser
+
+
+class Blocking:
+    """An embedder for threads; `cancel` makes a call that is under way fail."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._loop = asyncio.get_running_loop()
+        self._cancel: Callable[[], object] | None = None
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        call = asyncio.run_coroutine_threadsafe(self._embedder.embed(texts), self._loop)
+        self._cancel = call.cancel
+        return call.result()
+
+    def cancel(self) -> None:
+        if self._cancel is not None:
+            self._cancel()
