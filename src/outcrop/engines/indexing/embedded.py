@@ -1,12 +1,12 @@
-"""The built-in index: one SQLite file. Vectors are compared exactly, in memory; text by BM25 in the file's own text
-index. One process owns a file."""
+"""The built-in index: one SQLite file. Vectors are compared exactly, in memory; text by BM25 over
+postings in memory. One process owns a file."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,11 @@ from outcrop.engines.indexing import terms
 from outcrop.engines.indexing.columns import Column, passing
 from outcrop.engines.indexing.filters import MISSING, Filter
 from outcrop.engines.indexing.index import Entry, Hit
+from outcrop.engines.indexing.lexicon import SCHEMA as LEXICON
+from outcrop.engines.indexing.lexicon import Lexicon
 from outcrop.engines.indexing.matrix import Matrix
+from outcrop.engines.indexing.postings import Bag, Postings
+from outcrop.engines.indexing.ranking import best_rows
 from outcrop.storage import Database, Row
 
 if TYPE_CHECKING:
@@ -38,15 +42,16 @@ SCHEMA = [
     CREATE INDEX chunk_document ON chunk (document);
     CREATE TABLE vector (slot INTEGER PRIMARY KEY, value BLOB NOT NULL);
     CREATE VIRTUAL TABLE words USING fts5 (terms, content='', tokenize='ascii');
-    """
+    """,
+    f"DROP TABLE words; DELETE FROM about WHERE key='terms'; {LEXICON}",
 ]
 
 _BATCH = 500
 
 
 class EmbeddedIndex:
-    """`Index` in a file. The vectors are read into memory (4 bytes a number) by the first search by vector or with a
-    filter, and kept in step from then on."""
+    """`Index` in a file. The vectors (4 bytes a number) and the postings (5 bytes for each distinct word of a chunk)
+    are read into memory by the first search, and kept in step from then on."""
 
     def __init__(self, path: Path, dimensions: int) -> None:
         self._path = path
@@ -59,7 +64,9 @@ class EmbeddedIndex:
         # Held while memory is read, and from the commit of a write until memory has followed it.
         self._lock = threading.RLock()
         self._writing = threading.Lock()
+        self._lexicon = Lexicon()
         self._matrix: Matrix | None = None
+        self._postings: Postings | None = None
         self._columns: dict[str, Column] = {}
 
     def open(self) -> None:
@@ -73,13 +80,13 @@ class EmbeddedIndex:
                     "Ingest the documents again into a new index."
                 )
             if about.setdefault("terms", terms.VERSION) != terms.VERSION:
-                _index_words_again(connection)
+                self._index_words_again(connection)
             about["terms"] = terms.VERSION
             connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
 
     def close(self) -> None:
         with self._writing, self._lock:
-            self._matrix = None
+            self._matrix = self._postings = None
             self._columns = {}
             self._writer.close()
             self._reader.close()
@@ -89,14 +96,14 @@ class EmbeddedIndex:
         the last one stays. Raises ValueError for a vector of the wrong length or with numbers that aren't finite."""
         entries = list({entry.id: entry for entry in entries}.values())
         vectors = self._stack(entries)
-        with self._writing, ExitStack() as searches:
-            with self._writer.transaction() as connection:
-                gone = _slots(connection, "document", [document])
-                gone += _slots(connection, "id", [entry.id for entry in entries])
-                _delete(connection, gone)
-                slots = [_insert(connection, entry, vector) for entry, vector in zip(entries, vectors, strict=True)]
-                searches.enter_context(self._lock)
-            self._follow(gone, slots, vectors, entries)
+        with self._write() as (connection, follow):
+            gone = _slots(connection, "document", [document])
+            gone += _slots(connection, "id", [entry.id for entry in entries])
+            self._delete(connection, gone)
+            slots = [_insert(connection, entry, vector) for entry, vector in zip(entries, vectors, strict=True)]
+            words = [terms.terms(_storable(entry.text)) for entry in entries]
+            bags = self._lexicon.add(connection, 0, list(zip(slots, words, strict=True)))
+            follow(lambda: self._follow(gone, slots, vectors, bags, entries))
 
     def entries(self, document: str) -> list[Entry]:
         rows = self._reader.read(
@@ -115,12 +122,10 @@ class EmbeddedIndex:
         ]
 
     def delete_documents(self, documents: Sequence[str]) -> None:
-        with self._writing, ExitStack() as searches:
-            with self._writer.transaction() as connection:
-                gone = _slots(connection, "document", documents)
-                _delete(connection, gone)
-                searches.enter_context(self._lock)
-            self._follow(gone, [], self._stack([]), [])
+        with self._write() as (connection, follow):
+            gone = _slots(connection, "document", documents)
+            self._delete(connection, gone)
+            follow(lambda: self._follow(gone, [], self._stack([]), [], []))
 
     def search_vector(self, vector: NDArray[np.float32], limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries whose vectors are nearest, all of them compared; `score` is the cosine."""
@@ -136,10 +141,15 @@ class EmbeddedIndex:
 
     def search_text(self, query: str, limit: int, where: Filter | None = None) -> list[Hit]:
         """The entries that share words with the query, by BM25. No character of the query is an operator."""
-        expression = terms.match_any(terms.query_terms(query))
-        if not expression or limit <= 0:
+        wanted = terms.query_terms(query)
+        if not wanted or limit <= 0:
             return []
-        return self._hits(lambda: self._best_by_words(expression, limit, where))
+
+        def best() -> list[tuple[int, float]]:
+            with self._lock:
+                return self._best_by_words(wanted, limit, self._passing(where))
+
+        return self._hits(best)
 
     def vectors(self, ids: Sequence[str]) -> NDArray[np.float32]:
         found = np.zeros((len(ids), self._dimensions), np.float32)
@@ -183,8 +193,46 @@ class EmbeddedIndex:
             self._matrix = matrix
         return self._matrix
 
+    def _worded(self) -> Postings:
+        if self._postings is None:
+            self._postings = self._lexicon.postings(self._reader, 0, self._loaded().slots)
+        return self._postings
+
+    @contextmanager
+    def _write(self) -> Iterator[tuple[sqlite3.Connection, Callable[[Callable[[], None]], None]]]:
+        """A transaction, and how to say what brings memory up to it: that runs when it is committed, and searches wait
+        from before the commit until then."""
+        steps: list[Callable[[], None]] = []
+        with self._writing, ExitStack() as searches:
+            try:
+                with self._writer.transaction() as connection:
+                    yield connection, steps.append
+                    searches.enter_context(self._lock)
+            except BaseException:
+                self._lexicon.forget()
+                raise
+            for step in steps:
+                step()
+
+    def _delete(self, connection: sqlite3.Connection, slots: Sequence[int]) -> None:
+        self._lexicon.remove(connection, 0, slots)
+        for batch in _batches(dict.fromkeys(slots)):
+            connection.execute(f"DELETE FROM vector WHERE slot IN ({_marks(batch)})", batch)
+            connection.execute(f"DELETE FROM chunk WHERE slot IN ({_marks(batch)})", batch)
+
+    def _index_words_again(self, connection: sqlite3.Connection) -> None:
+        self._lexicon.clear(connection, 0)
+        rows = connection.execute("SELECT slot, text FROM chunk")
+        while block := rows.fetchmany(_BATCH):
+            self._lexicon.add(connection, 0, [(slot, terms.terms(text)) for slot, text in block])
+
     def _follow(
-        self, gone: Sequence[int], slots: Sequence[int], vectors: NDArray[np.float32], entries: Sequence[Entry]
+        self,
+        gone: Sequence[int],
+        slots: Sequence[int],
+        vectors: NDArray[np.float32],
+        bags: Sequence[Bag],
+        entries: Sequence[Entry],
     ) -> None:
         """Bring what is in memory up to what was just committed."""
         matrix = self._matrix
@@ -192,10 +240,14 @@ class EmbeddedIndex:
             return
         matrix.delete(np.array(gone, np.int64))
         matrix.append(np.array(slots, np.int64), vectors)
+        if self._postings is not None:
+            self._postings.extend(bags)
         for key, column in self._columns.items():
             column.extend(entry.metadata.get(key, MISSING) for entry in entries)
         if matrix.sparse:
             kept = matrix.compact()
+            if self._postings is not None:
+                self._postings.keep(kept)
             for column in self._columns.values():
                 column.keep(kept)
 
@@ -217,28 +269,20 @@ class EmbeddedIndex:
             column = self._columns[key] = Column(values)
         return column
 
-    def _best_by_words(self, expression: str, limit: int, where: Filter | None) -> list[tuple[int, float]] | None:
-        """(slot, BM25) of the best; None if a writer came in between."""
-        if where is None:
-            rows = self._reader.read(
-                "SELECT rowid AS slot, rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?", (expression, limit)
-            )
-            return [(row["slot"], -row["rank"]) for row in rows]
-        rows = self._reader.read("SELECT rowid AS slot, rank FROM words WHERE words MATCH ?", (expression,))
-        slots = np.fromiter((row["slot"] for row in rows), np.int64, len(rows))
-        scores = np.fromiter((-row["rank"] for row in rows), np.float64, len(rows))
-        with self._lock:
-            matrix = self._loaded()
-            allowed = self._passing(where)
-            at = matrix.rows(slots)
-            if (at < 0).any() or not matrix.alive[at].all():
-                return None
-        if allowed is not None:
-            slots, scores = slots[allowed[at]], scores[allowed[at]]
-        order = np.argsort(-scores, kind="stable")[:limit]
-        return [(int(slot), float(score)) for slot, score in zip(slots[order], scores[order], strict=True)]
+    def _best_by_words(
+        self, wanted: Sequence[str], limit: int, passing: NDArray[np.bool_] | None
+    ) -> list[tuple[int, float]]:
+        matrix = self._loaded()
+        alive = matrix.alive if matrix.deleted else None
+        scores = self._worded().scores(self._lexicon.find(self._reader, wanted), alive)
+        for mask in (alive, passing):
+            if mask is not None:
+                scores *= mask
+        rows = best_rows(scores, limit)
+        rows = rows[scores[rows] > 0]
+        return [(int(slot), float(score)) for slot, score in zip(matrix.slots[rows], scores[rows], strict=True)]
 
-    def _hits(self, search: Callable[[], list[tuple[int, float]] | None]) -> list[Hit]:
+    def _hits(self, search: Callable[[], list[tuple[int, float]]]) -> list[Hit]:
         """What a search found, with its rows. If a writer removed some of them meanwhile, the search is done again
         with writers held off."""
         hits = self._fetch(search())
@@ -248,9 +292,7 @@ class EmbeddedIndex:
         assert hits is not None, "rows vanished although no one wrote"
         return hits
 
-    def _fetch(self, found: list[tuple[int, float]] | None) -> list[Hit] | None:
-        if found is None:
-            return None
+    def _fetch(self, found: list[tuple[int, float]]) -> list[Hit] | None:
         rows: dict[int, Row] = {}
         for batch in _batches(slot for slot, _ in found):
             for stored in self._reader.read(
@@ -274,7 +316,6 @@ def _insert(connection: sqlite3.Connection, entry: Entry, vector: NDArray[np.flo
     ).lastrowid
     assert slot is not None
     connection.execute("INSERT INTO vector VALUES (?, ?)", (slot, vector.astype("<f4").tobytes()))
-    connection.execute("INSERT INTO words (rowid, terms) VALUES (?, ?)", (slot, " ".join(terms.terms(text))))
     return slot
 
 
@@ -285,23 +326,6 @@ def _slots(connection: sqlite3.Connection, column: str, values: Sequence[str]) -
             slot for (slot,) in connection.execute(f"SELECT slot FROM chunk WHERE {column} IN ({_marks(batch)})", batch)
         )
     return found
-
-
-def _delete(connection: sqlite3.Connection, slots: Sequence[int]) -> None:
-    for batch in _batches(dict.fromkeys(slots)):
-        # A text index without content has to be told which terms it forgets.
-        for slot, text in connection.execute(f"SELECT slot, text FROM chunk WHERE slot IN ({_marks(batch)})", batch):
-            connection.execute(
-                "INSERT INTO words (words, rowid, terms) VALUES ('delete', ?, ?)", (slot, " ".join(terms.terms(text)))
-            )
-        connection.execute(f"DELETE FROM vector WHERE slot IN ({_marks(batch)})", batch)
-        connection.execute(f"DELETE FROM chunk WHERE slot IN ({_marks(batch)})", batch)
-
-
-def _index_words_again(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO words (words) VALUES ('delete-all')")
-    for slot, text in connection.execute("SELECT slot, text FROM chunk"):
-        connection.execute("INSERT INTO words (rowid, terms) VALUES (?, ?)", (slot, " ".join(terms.terms(text))))
 
 
 def _value(kind: str, value: Any) -> Any:

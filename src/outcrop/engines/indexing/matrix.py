@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from outcrop.engines.indexing.ranking import best_rows
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,14 +82,7 @@ class Matrix:
             scores = score(self._vectors[: self.size], vector)
             if count < self.size:
                 scores[~allowed] = -np.inf
-        limit = min(limit, count)
-        if limit < len(scores):
-            # The last score that gets in decides; taking all equal to it keeps the order of ties stable.
-            threshold = np.partition(scores, len(scores) - limit)[len(scores) - limit]
-            candidates = np.flatnonzero(scores >= threshold)
-        else:
-            candidates = np.arange(len(scores))
-        order = candidates[np.argsort(-scores[candidates], kind="stable")[:limit]]
+        order = best_rows(scores, min(limit, count))
         slots = self.slots[order if rows is None else rows[order]]
         return [(int(slot), float(score)) for slot, score in zip(slots, scores[order], strict=True)]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from functools import lru_cache
 
 from outcrop.engines.indexing.stemming import stem
@@ -23,6 +22,9 @@ _WORD = re.compile(
     r"|(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]))"
     rf"|(?P<word>(?:(?![{_UNSPACED}])[^\W_]|[{_MARKS}])+(?:['’][^\W_]{{1,2}}\b)?)"
 )
+_RARE = re.compile(rf"[{_UNSPACED}\U00020000-\U0003ffff{_MARKS}]")
+_PLAIN = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[^\W_]+(?:['’][^\W_]{1,2}\b)?")
+"""What `_WORD` is, and ten times as fast, in a text with no character of `_RARE`."""
 
 _ENGLISH = """
 a about above after again against all also am an and any are aren't as at be because been before being below
@@ -46,15 +48,16 @@ def words(text: str) -> list[tuple[str, int, int]]:
 def terms(text: str, stemmed: bool = True) -> list[str]:
     """Every term of a text, in order, stop words included; `stemmed=False` leaves words of any language whole."""
     text = unicodedata.normalize("NFKC", text.replace("\0", " "))
+    one = _term if stemmed else _whole
+    if text.isascii() or not _RARE.search(text):
+        return [term for term in map(one, _PLAIN.findall(text)) if term]
     found: list[str] = []
     for match in _WORD.finditer(text):
         word = match.group()
         if match.lastgroup == "unspaced":
             found.extend(word[at : at + 2] for at in range(max(1, len(word) - 1)))
-        elif match.lastgroup == "number":
-            found.append(word.replace(",", ""))
         else:
-            found.append(_term(word) if stemmed else _fold(word).partition("'")[0][:LONGEST])
+            found.append(one(word))
     return [term for term in found if term]
 
 
@@ -71,14 +74,6 @@ def query_terms(text: str, limit: int = 64) -> list[str]:
     return list(useful or every)[:limit]
 
 
-def match_any(wanted: Sequence[str]) -> str:
-    """The text index's expression for texts with any of these terms. A lone character of a script without spaces is
-    the beginning of a pair."""
-    return " OR ".join(
-        f'"{term}"*' if len(term) == 1 and not term.isascii() else f'"{term}"' for term in wanted if '"' not in term
-    )
-
-
 @lru_cache(maxsize=1 << 15)
 def _fold(word: str) -> str:
     word = word.casefold().replace("’", "'")
@@ -90,10 +85,16 @@ def _fold(word: str) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _term(word: str) -> str:
+    if "," in word:
+        return word.replace(",", "")
     folded = _fold(word)
     if folded in STOP_WORDS:
         return folded.replace("'", "")
     return stem(folded.partition("'")[0])[:LONGEST]
+
+
+def _whole(word: str) -> str:
+    return word.replace(",", "") if "," in word else _fold(word).partition("'")[0][:LONGEST]
 
 
 _STOP_TERMS = frozenset(word.replace("'", "") for word in STOP_WORDS)

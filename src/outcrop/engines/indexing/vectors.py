@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import threading
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +17,11 @@ import numpy as np
 from outcrop.engines.indexing import terms
 from outcrop.engines.indexing.columns import Column, passing
 from outcrop.engines.indexing.filters import MISSING, Filter
+from outcrop.engines.indexing.lexicon import SCHEMA as LEXICON
+from outcrop.engines.indexing.lexicon import Lexicon
 from outcrop.engines.indexing.matrix import Matrix
+from outcrop.engines.indexing.postings import Bag, Postings
+from outcrop.engines.indexing.ranking import best_rows
 from outcrop.storage import Database, Row
 
 if TYPE_CHECKING:
@@ -42,7 +47,8 @@ SCHEMA = [
         language TEXT NOT NULL,
         terms INTEGER NOT NULL
     );
-    """
+    """,
+    LEXICON,
 ]
 
 FUSION = 60
@@ -88,8 +94,8 @@ class Page:
 
 
 class VectorTable:
-    """Threadsafe and synchronous; every write is durable when it returns. The vectors are read into memory (4 bytes a
-    number) by the first search by vector or with a filter, and kept in step from then on.
+    """Threadsafe and synchronous; every write is durable when it returns. The vectors (4 bytes a number) are read into
+    memory by the first search, postings by the first that needs them, and kept in step from then on.
 
     `fields` maps the metadata keys that text search looks into to the language of their texts: `en` stems words,
     every other (and "") leaves them whole.
@@ -104,7 +110,9 @@ class VectorTable:
         self._lock = threading.RLock()
         self._closed = False
         self._fields: dict[str, _Field] | None = None
+        self._lexicon = Lexicon()
         self._matrix: Matrix | None = None
+        self._postings: dict[str, Postings] = {}
         self._columns: dict[str, Column] = {}
         self._slot = 0
 
@@ -113,25 +121,24 @@ class VectorTable:
         records = list({record.key: record for record in records}.values())
         with self._lock:
             fields = self._ready()
-            first = self._slot + 1
-            with self._db.transaction() as connection:
-                gone = [_forget(connection, fields, record.key) for record in records]
-                for slot, record in enumerate(records, first):
-                    _insert(connection, fields, slot, record)
+            slots = range(self._slot + 1, self._slot + 1 + len(records))
+            with self._transaction() as connection:
+                gone = [slot for record in records if (slot := _slot(connection, record.key))]
+                for slot, record in zip(slots, records, strict=True):
+                    _insert(connection, slot, record)
+                bags = self._exchange(connection, fields, gone, slots, records)
             self._slot += len(records)
-            self._follow([slot for slot in gone if slot], range(first, self._slot + 1), records)
+            self._follow(gone, slots, records, bags)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Keys that aren't there are passed over."""
         with self._lock:
             fields = self._ready()
-            with self._db.transaction() as connection:
-                gone = []
-                for key in dict.fromkeys(keys):
-                    if slot := _forget(connection, fields, key):
-                        connection.execute("DELETE FROM record WHERE slot = ?", (slot,))
-                        gone.append(slot)
-            self._follow(gone, [], [])
+            with self._transaction() as connection:
+                gone = [slot for key in dict.fromkeys(keys) if (slot := _slot(connection, key))]
+                connection.executemany("DELETE FROM record WHERE slot = ?", [(slot,) for slot in gone])
+                self._exchange(connection, fields, gone, (), ())
+            self._follow(gone, (), (), {})
 
     def get(self, keys: Sequence[str]) -> list[Record]:
         """The records of these keys in their order, without those that don't exist."""
@@ -171,17 +178,19 @@ class VectorTable:
         with self._lock:
             fields = self._ready()
             allowed = None if where is None else passing(where, self._column, self._loaded().size)
-            bm25 = {name: self._by_text(fields[name], text, allowed) for name, text in (texts or {}).items()}
-            distances: dict[int, float] = {}
-            if vector is not None:
-                distances = self._nearest(vector, max(limit, DEPTH) if bm25 else limit, allowed)
+            texts = texts or {}
+            depth = limit if len(texts) + (vector is not None) < 2 else max(limit, DEPTH)
+            # A sum over fields may lift what is low in each of them.
+            within = self._loaded().size if vector is None and len(texts) > 1 else depth
+            bm25 = {name: self._by_text(fields[name], text, within, allowed) for name, text in texts.items()}
+            distances = {} if vector is None else self._nearest(vector, depth, allowed)
             fused: dict[int, float] = {}
             if vector is None:
                 order = _summed(bm25)
             elif not bm25:
                 order = list(distances)
             else:
-                fused = _fuse([list(distances), *(list(scores)[: max(limit, DEPTH)] for scores in bm25.values())])
+                fused = _fuse([list(distances), *map(list, bm25.values())])
                 order = sorted(fused, key=lambda slot: -fused[slot])
             rows = [(slot, self._row(slot)) for slot in order[:limit]]
         return [
@@ -212,6 +221,7 @@ class VectorTable:
         with self._lock:
             self._closed = True
             self._matrix = None
+            self._postings = {}
             self._columns = {}
             self._db.close()
 
@@ -220,10 +230,11 @@ class VectorTable:
         if self._closed:
             raise Closed
         if self._fields is None:
-            with self._db.transaction() as connection:
-                self._fields = _reconcile(connection, self._wanted)
+            with self._transaction() as connection:
+                self._fields = _reconcile(connection, self._lexicon, self._wanted)
                 self._slot = connection.execute("SELECT coalesce(max(slot), 0) FROM record").fetchone()[0]
             self._matrix = None
+            self._postings = {}
             self._columns = {}
         return self._fields
 
@@ -235,19 +246,29 @@ class VectorTable:
         best = self._loaded().best(vector, limit, allowed, _closeness)
         return {slot: _single(-score) for slot, score in best}
 
-    def _by_text(self, text_field: _Field, text: str, allowed: NDArray[np.bool_] | None) -> dict[int, float]:
+    def _by_text(
+        self, text_field: _Field, text: str, limit: int, allowed: NDArray[np.bool_] | None
+    ) -> dict[int, float]:
         """BM25 by slot, best first."""
-        expression = terms.match_any(text_field.question(text))
-        if not expression:
+        wanted = text_field.question(text)
+        if not wanted:
             return {}
-        rows = self._db.read(
-            f"SELECT rowid AS slot, rank FROM {text_field.table} WHERE {text_field.table} MATCH ? ORDER BY rank, rowid",
-            (expression,),
-        )
-        if allowed is not None:
-            at = self._loaded().rows(np.fromiter((row["slot"] for row in rows), np.int64, len(rows)))
-            rows = [row for row, position in zip(rows, at, strict=True) if allowed[position]]
-        return {row["slot"]: -row["rank"] for row in rows}
+        matrix = self._loaded()
+        alive = matrix.alive if matrix.deleted else None
+        scores = self._worded(text_field).scores(self._lexicon.find(self._db, wanted), alive)
+        for mask in (alive, allowed):
+            if mask is not None:
+                scores *= mask
+        rows = best_rows(scores, limit)
+        rows = rows[scores[rows] > 0]
+        return dict(zip(matrix.slots[rows].tolist(), scores[rows].tolist(), strict=True))
+
+    def _worded(self, text_field: _Field) -> Postings:
+        postings = self._postings.get(text_field.name)
+        if postings is None:
+            postings = self._lexicon.postings(self._db, text_field.number, self._loaded().slots)
+            self._postings[text_field.name] = postings
+        return postings
 
     def _loaded(self) -> Matrix:
         if self._matrix is None:
@@ -281,7 +302,38 @@ class VectorTable:
             column = self._columns[key] = Column(values)
         return column
 
-    def _follow(self, gone: Sequence[int], slots: Sequence[int], records: Sequence[Record]) -> None:
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._db.transaction() as connection:
+                yield connection
+        except BaseException:
+            self._lexicon.forget()
+            raise
+
+    def _exchange(
+        self,
+        connection: sqlite3.Connection,
+        fields: Mapping[str, _Field],
+        gone: Sequence[int],
+        slots: Sequence[int],
+        records: Sequence[Record],
+    ) -> dict[str, list[Bag]]:
+        """Take the words of slots that are gone out of every field, and put those of new records in."""
+        bags = {}
+        for name, each in fields.items():
+            self._lexicon.remove(connection, each.number, gone)
+            texts = [(slot, each.terms(record.metadata)) for slot, record in zip(slots, records, strict=True)]
+            bags[name] = self._lexicon.add(connection, each.number, texts)
+        return bags
+
+    def _follow(
+        self,
+        gone: Sequence[int],
+        slots: Sequence[int],
+        records: Sequence[Record],
+        bags: Mapping[str, Sequence[Bag]],
+    ) -> None:
         """Bring what is in memory up to what was just committed."""
         matrix = self._matrix
         if matrix is None:
@@ -292,10 +344,14 @@ class VectorTable:
             matrix.append(np.array(slots, np.int64), self._comparable(vectors))
         for key, column in self._columns.items():
             column.extend(record.metadata.get(key, MISSING) for record in records)
+        for name, postings in self._postings.items():
+            postings.extend(bags.get(name, ()))
         if matrix.sparse:
             kept = matrix.compact()
             for column in self._columns.values():
                 column.keep(kept)
+            for postings in self._postings.values():
+                postings.keep(kept)
 
     def _row(self, slot: int) -> Row:
         row = self._db.read_one("SELECT key, metadata FROM record WHERE slot = ?", (slot,))
@@ -311,81 +367,52 @@ class _Field:
     number: int
     language: str
 
-    @property
-    def table(self) -> str:
-        return f"words_{self.number}"
-
-    def content(self, metadata: Mapping[str, Any]) -> str:
-        """The terms of the key's text, or of its list of texts."""
+    def terms(self, metadata: Mapping[str, Any]) -> list[str]:
+        """Those of the key's text, or of its list of texts."""
         value = metadata.get(self.name)
         texts = value if isinstance(value, list | tuple) else [value]
         text = "\n".join(one for one in texts if isinstance(one, str))
-        return " ".join(terms.terms(text, stemmed=self.language == "en"))
+        return terms.terms(text, stemmed=self.language == "en")
 
     def question(self, text: str) -> list[str]:
         if self.language == "en":
             return terms.query_terms(text)
         return list(dict.fromkeys(terms.terms(text, stemmed=False)))
 
-    def add(self, connection: sqlite3.Connection, slot: int, metadata: Mapping[str, Any]) -> None:
-        if content := self.content(metadata):
-            connection.execute(f"INSERT INTO {self.table} (rowid, terms) VALUES (?, ?)", (slot, content))
 
-    def remove(self, connection: sqlite3.Connection, slot: int, metadata: Mapping[str, Any]) -> None:
-        # A text index without content has to be told which terms it forgets.
-        if content := self.content(metadata):
-            sql = f"INSERT INTO {self.table} ({self.table}, rowid, terms) VALUES ('delete', ?, ?)"
-            connection.execute(sql, (slot, content))
-
-
-def _reconcile(connection: sqlite3.Connection, wanted: Mapping[str, str]) -> dict[str, _Field]:
-    """Drop the text indexes that aren't wanted any more, make and fill those that are new."""
+def _reconcile(connection: sqlite3.Connection, lexicon: Lexicon, wanted: Mapping[str, str]) -> dict[str, _Field]:
+    """Drop the words of fields that aren't wanted any more, take in those of new ones."""
     found: dict[str, _Field] = {}
     for number, name, language, version in connection.execute("SELECT * FROM field").fetchall():
         if wanted.get(name) == language and version == terms.VERSION:
             found[name] = _Field(name, number, language)
         else:
-            connection.execute(f"DROP TABLE words_{number}")
+            lexicon.clear(connection, number)
             connection.execute("DELETE FROM field WHERE number = ?", (number,))
-    fresh = []
     for name in wanted.keys() - found.keys():
         number = connection.execute(
             "INSERT INTO field (name, language, terms) VALUES (?, ?, ?)", (name, wanted[name], terms.VERSION)
         ).lastrowid
         assert number is not None
         added = found[name] = _Field(name, number, wanted[name])
-        fresh.append(added)
-        connection.execute(f"CREATE VIRTUAL TABLE {added.table} USING fts5 (terms, content='', tokenize='ascii')")
-    if fresh:
-        for slot, text in connection.execute("SELECT slot, metadata FROM record"):
-            metadata = json.loads(text)
-            for each in fresh:
-                each.add(connection, slot, metadata)
+        rows = connection.execute("SELECT slot, metadata FROM record")
+        while block := rows.fetchmany(_BLOCK):
+            lexicon.add(connection, number, [(slot, added.terms(json.loads(text))) for slot, text in block])
     return found
 
 
-def _forget(connection: sqlite3.Connection, fields: Mapping[str, _Field], key: str) -> int | None:
-    """Take a record out of the text indexes. Answers its slot, None if there is no such record."""
-    row = connection.execute("SELECT slot, metadata FROM record WHERE key = ?", (key,)).fetchone()
-    if row is None:
-        return None
-    if fields:
-        metadata = json.loads(row["metadata"])
-        for each in fields.values():
-            each.remove(connection, row["slot"], metadata)
-    slot: int = row["slot"]
-    return slot
+def _slot(connection: sqlite3.Connection, key: str) -> int | None:
+    row = connection.execute("SELECT slot FROM record WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None
 
 
-def _insert(connection: sqlite3.Connection, fields: Mapping[str, _Field], slot: int, record: Record) -> None:
+def _insert(connection: sqlite3.Connection, slot: int, record: Record) -> None:
     metadata = json.dumps(dict(record.metadata), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     connection.execute(
         "INSERT INTO record (key, slot, hash, metadata, vector) VALUES (?, ?, ?, ?, ?) "
         "ON CONFLICT (key) DO UPDATE SET slot = excluded.slot, metadata = excluded.metadata, vector = excluded.vector",
         (record.key, slot, zlib.crc32(record.key.encode()), metadata, record.vector.astype("<f4").tobytes()),
     )
-    for each in fields.values():
-        each.add(connection, slot, record.metadata)
 
 
 def _record(row: Row) -> Record:

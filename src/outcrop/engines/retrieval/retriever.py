@@ -55,25 +55,31 @@ class Retriever:
             return []
         depth = max(_DEPTH, 3 * limit)
         if mode == "text":
-            found = await asyncio.to_thread(self._by_text, question, depth, where)
+            found = self._by_text(await self._worded(question, depth, where))
+        elif mode == "semantic":
+            found = _by_vector(await self._near(await self._vector(question), depth, where))
         else:
-            vector = (await self._embedder.embed([question], "query"))[0]
-            search = self._by_vector if mode == "semantic" else self._by_both
-            found = await asyncio.to_thread(search, question, vector, depth, where)
+            # The words are looked up while the question is being embedded.
+            vector, worded = await asyncio.gather(self._vector(question), self._worded(question, depth, where))
+            near = await self._near(vector, depth, where)
+            found = await asyncio.to_thread(self._by_both, near, worded, vector)
         return await asyncio.to_thread(_varied, found, limit)
 
-    def _by_vector(self, question: str, vector: Any, depth: int, where: Filter | None) -> list[Scored]:
-        hits = self._index.search_vector(vector, depth, where)
-        return [_scored(hit, cosine := _unit(hit.score), cosine, None) for hit in hits]
+    async def _vector(self, question: str) -> Any:
+        return (await self._embedder.embed([question], "query"))[0]
 
-    def _by_text(self, question: str, depth: int, where: Filter | None) -> list[Scored]:
-        hits = self._index.search_text(question, depth, where)
+    async def _near(self, vector: Any, depth: int, where: Filter | None) -> list[Hit]:
+        return await asyncio.to_thread(self._index.search_vector, vector, depth, where)
+
+    async def _worded(self, question: str, depth: int, where: Filter | None) -> list[Hit]:
+        return await asyncio.to_thread(self._index.search_text, question, depth, where)
+
+    def _by_text(self, hits: Sequence[Hit]) -> list[Scored]:
         half = self._half()
         return [_scored(hit, text := _saturated(hit.score, half), None, text) for hit in hits]
 
-    def _by_both(self, question: str, vector: Any, depth: int, where: Filter | None) -> list[Scored]:
-        near = {hit.id: hit for hit in self._index.search_vector(vector, depth, where)}
-        worded = {hit.id: hit for hit in self._index.search_text(question, depth, where)}
+    def _by_both(self, nearest: Sequence[Hit], having_words: Sequence[Hit], vector: Any) -> list[Scored]:
+        near, worded = {hit.id: hit for hit in nearest}, {hit.id: hit for hit in having_words}
         cosines = {name: hit.score for name, hit in near.items()}
         far = [name for name in worded if name not in near]
         if far:
@@ -90,6 +96,10 @@ class Retriever:
     def _half(self) -> float:
         """The BM25 that counts as 0.5. BM25 grows with the logarithm of the index's size, so this does too."""
         return 1.2 * math.log(2 + self._index.count())
+
+
+def _by_vector(hits: Sequence[Hit]) -> list[Scored]:
+    return [_scored(hit, cosine := _unit(hit.score), cosine, None) for hit in hits]
 
 
 def _scored(hit: Hit, score: float, vector_score: float | None, text_score: float | None) -> Scored:
