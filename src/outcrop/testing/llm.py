@@ -25,8 +25,8 @@ class Reply:
     """Seconds before each piece."""
     finish: str | None = "stop"
     """The finish reason; None: the stream ends without one."""
-    usage: tuple[int, int] | None = (11, 7)
-    """Prompt and completion tokens; None: not told."""
+    usage: tuple[int, int] | Mapping[str, Any] | None = (11, 7)
+    """Prompt and completion tokens, or the `usage` object itself; None: not told."""
     status: int = 200
     error: str = "no"
     """The message of an answer whose status isn't 200."""
@@ -123,8 +123,10 @@ class ScriptedEndpoint:
         if reply.finish is not None:
             writer.write(_event({"choices": [{"index": 0, "delta": {}, "finish_reason": reply.finish}]}))
         if reply.usage is not None:
-            prompt, completion = reply.usage
-            writer.write(_event({"choices": [], "usage": {"prompt_tokens": prompt, "completion_tokens": completion}}))
+            told: Mapping[str, Any] | tuple[int, int] = reply.usage
+            if isinstance(told, tuple):
+                told = {"prompt_tokens": told[0], "completion_tokens": told[1]}
+            writer.write(_event({"choices": [], "usage": told}))
         await writer.drain()
         return True
 

@@ -44,7 +44,14 @@ class ToolResult:
     is_error: bool = False
 
 
-Block = Text | Image | Document | ToolUse | ToolResult
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """What a model thought before it answered."""
+
+    text: str
+
+
+Block = Text | Image | Document | ToolUse | ToolResult | Reasoning
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +85,21 @@ class Generation:
     tool_choice: str | None = None
     """None: no tools; `auto`, `any`, or `tool:NAME`."""
     json_schema: Mapping[str, Any] | None = None
+    """The schema that the answer must fit; an empty one: any JSON object."""
+    shows_reasoning: bool = True
+    """Whether the asker wants to see what the model thinks."""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    """Further parameters under their usual names: `seed`, `frequency_penalty`, `presence_penalty`, `logit_bias`,
+    `reasoning_effort`. Engines take those that they know."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
     text: str
 
 
@@ -105,9 +122,11 @@ class Finish:
     input_tokens: int
     output_tokens: int
     stop_sequence: str | None = None
+    cached_tokens: int = 0
+    """How many of the input tokens the engine had in its cache."""
 
 
-Event = TextDelta | ToolUseStart | ToolUseDelta | Finish
+Event = TextDelta | ReasoningDelta | ToolUseStart | ToolUseDelta | Finish
 
 
 class EngineError(Exception):

@@ -23,6 +23,8 @@ from outcrop.engines.inference.engine import (
     Finish,
     Generation,
     Image,
+    Reasoning,
+    ReasoningDelta,
     StopReason,
     Text,
     TextDelta,
@@ -32,6 +34,7 @@ from outcrop.engines.inference.engine import (
     ToolUseStart,
 )
 from outcrop.engines.inference.stops import StopScanner
+from outcrop.engines.inference.thoughts import Thoughts
 
 if TYPE_CHECKING:
     import httpx
@@ -53,6 +56,9 @@ _REASONS: dict[str, StopReason] = {
 }
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _SCHEMA_NAME = "answer"
+_FURTHER = ("seed", "frequency_penalty", "presence_penalty", "logit_bias", "reasoning_effort", "parallel_tool_calls")
+_LOCAL = ("min_p", "repetition_penalty")
+"""What servers other than OpenAI's take besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +207,7 @@ class OpenAI:
             await response.aclose()
 
     async def _events(self, response: httpx.Response, generation: Generation) -> AsyncGenerator[Event, None]:
-        scanner = StopScanner(generation.stop)
+        scanner, thoughts = StopScanner(generation.stop), Thoughts()
         written: list[str] = []
         calls: dict[int, str] = {}
         finish: str | None = None
@@ -212,11 +218,15 @@ class OpenAI:
                 choices = chunk.get("choices") or [{}]
                 delta = choices[0].get("delta") or {}
                 finish = choices[0].get("finish_reason") or finish
+                if thought := delta.get("reasoning_content") or delta.get("reasoning"):
+                    written.append(str(thought))
+                    yield ReasoningDelta(str(thought))
                 if text := delta.get("content"):
-                    shown = scanner.feed(str(text))
-                    if shown:
-                        written.append(shown)
-                        yield TextDelta(shown)
+                    for piece in thoughts.split(str(text)):
+                        shown = piece.text if isinstance(piece, ReasoningDelta) else scanner.feed(piece.text)
+                        if shown:
+                            written.append(shown)
+                            yield piece if isinstance(piece, ReasoningDelta) else TextDelta(shown)
                     if scanner.found is not None:
                         break
                 for call in delta.get("tool_calls") or ():
@@ -230,6 +240,9 @@ class OpenAI:
         if scanner.found is None:
             if finish is None:
                 raise EngineError(f"{self.name} ended its answer without saying why; it may have been stopped")
+            for held in thoughts.rest():
+                written.append(held.text)
+                yield held if isinstance(held, ReasoningDelta) else TextDelta(scanner.feed(held.text))
             if rest := scanner.flush():
                 written.append(rest)
                 yield TextDelta(rest)
@@ -250,7 +263,9 @@ class OpenAI:
     ) -> Finish:
         counted = (usage.get("prompt_tokens"), usage.get("completion_tokens"))
         if isinstance(counted[0], int) and isinstance(counted[1], int):
-            return Finish(reason, counted[0], counted[1], stop)
+            details = usage.get("prompt_tokens_details")
+            cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
+            return Finish(reason, counted[0], counted[1], stop, cached if isinstance(cached, int) else 0)
         tokens = await self._tokens()
         return Finish(reason, await tokens.prompt(generation), await tokens.count("".join(written)), stop)
 
@@ -380,11 +395,16 @@ def _body(endpoint: Endpoint, generation: Generation) -> dict[str, Any]:
         ]
         body["tool_choice"] = _tool_choice(generation.tool_choice)
     if generation.json_schema is not None:
-        body["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": _SCHEMA_NAME, "schema": dict(generation.json_schema), "strict": True},
-        }
+        body["response_format"] = _response_format(generation.json_schema)
+    further = _FURTHER if endpoint.is_openai else _FURTHER + _LOCAL
+    body |= {name: generation.extra[name] for name in further if generation.extra.get(name) is not None}
     return body
+
+
+def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    if not schema:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": _SCHEMA_NAME, "schema": dict(schema), "strict": True}}
 
 
 def _tool_choice(choice: str | None) -> str | dict[str, Any]:
@@ -433,7 +453,7 @@ def _user(message: Message) -> list[dict[str, Any]]:
             said = "\n".join(texts)
             content = f"Error: {said}" if block.is_error else said
             messages.append({"role": "tool", "tool_call_id": block.id, "content": content})
-        else:
+        elif not isinstance(block, Reasoning):
             parts.append(_part(block))
     if parts:
         if all(part["type"] == "text" for part in parts):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
-from outcrop.engines.inference.engine import Document, EngineError, Generation, Text, ToolResult, ToolUse
+from outcrop.engines.inference.engine import Document, EngineError, Generation, Reasoning, Text, ToolResult, ToolUse
 
 if TYPE_CHECKING:
     from outcrop.engines.embedding import Embedder
@@ -87,7 +87,7 @@ def prompt_texts(generation: Generation) -> Iterator[str]:
 
 def _block_texts(block: Block) -> Iterator[str]:
     match block:
-        case Text(text):
+        case Text(text) | Reasoning(text):
             yield text
         case Document(name, _, data):
             yield f"{name} {data.decode(errors='replace')}"

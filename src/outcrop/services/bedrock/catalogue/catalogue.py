@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,10 @@ _GEOGRAPHIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "global": ("Global", ()),
 }
 """Prefix of an inference profile's id: its name and the regions that it routes to (global: wherever one is)."""
+
+_CACHES = re.compile(
+    r"anthropic\.claude-(?!v|instant|3-(?:haiku|sonnet|opus)|3-5-sonnet-20240620)|amazon\.nova-(?:2-)?(?:micro|lite|pro|premier)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,11 @@ class FoundationModel:
     @property
     def reranks(self) -> bool:
         return "rerank" in self.id
+
+    @property
+    def caches(self) -> bool:
+        """AWS caches prompts for it."""
+        return _CACHES.match(self.id) is not None
 
     @property
     def needs_profile(self) -> bool:

@@ -11,14 +11,15 @@ from outcrop.services.bedrock.converse.generations import read_generation
 from outcrop.services.bedrock.converse.messages import check_documents, write_block
 from outcrop.services.bedrock.converse.pointers import read_pointer, select
 from outcrop.services.bedrock.families import family_of
-from outcrop.services.bedrock.runtime.runs import Completion
+from outcrop.services.bedrock.runtime.runs import Completion, usage_of
 from outcrop.services.bedrock.runtime.streams import Stream
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation
+    from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.converse.media import Media
-    from outcrop.services.bedrock.runtime.calls import Call, Calls
+    from outcrop.services.bedrock.runtime.calls import Call, Calls, Usage
     from outcrop.services.bedrock.runtime.runs import Run, Runs
     from outcrop.services.contract import Context, Request, Result
 
@@ -39,11 +40,11 @@ class Conversations:
             call.output = result = {
                 "output": {"message": {"role": "assistant", "content": [write_block(b) for b in completion.content]}},
                 "stopReason": finish.reason,
-                "usage": usage(finish),
+                "usage": usage(usage_of(finish, call.model), call.model),
                 "metrics": {"latencyMs": completion.latency_ms},
                 **_echoed(request),
             }
-            if selected := select(family_of(call.model).write(completion, call.model), paths):
+            if selected := select(family_of(call.model).write(completion, call.model, {}), paths):
                 result["additionalModelResponseFields"] = selected
             return result
 
@@ -56,7 +57,7 @@ class Conversations:
 
             def extras(finish: Finish) -> Mapping[str, Any]:
                 completion = Completion((), finish, run.latency_ms)
-                return select(family_of(call.model).write(completion, call.model), paths) if paths else {}
+                return select(family_of(call.model).write(completion, call.model, {}), paths) if paths else {}
 
             return {"stream": Stream(run, _events(run, extras, _echoed(request)))}
 
@@ -74,6 +75,8 @@ class Conversations:
 
 
 def _check(request: Request) -> None:
+    if request.get("promptVariables") and ":prompt/" not in request["modelId"]:
+        raise ValidationException("promptVariables need a modelId that is the ARN of a prompt.")
     if request.get("guardrailConfig", {}).get("guardrailIdentifier"):
         raise ValidationException(
             "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
@@ -89,12 +92,16 @@ def _echoed(request: Request) -> dict[str, Any]:
     return {name: request[name] for name in ("performanceConfig", "serviceTier") if name in request}
 
 
-def usage(finish: Finish) -> dict[str, int]:
-    return {
-        "inputTokens": finish.input_tokens,
-        "outputTokens": finish.output_tokens,
-        "totalTokens": finish.input_tokens + finish.output_tokens,
+def usage(used: Usage, model: FoundationModel) -> dict[str, int]:
+    """Models that have no cache don't speak of it."""
+    counted = {
+        "inputTokens": used.input_tokens,
+        "outputTokens": used.output_tokens,
+        "totalTokens": used.input_tokens + used.cache_read_tokens + used.output_tokens,
     }
+    if not model.caches:
+        return counted
+    return {**counted, "cacheReadInputTokens": used.cache_read_tokens, "cacheWriteInputTokens": used.cache_write_tokens}
 
 
 async def _events(
@@ -110,4 +117,6 @@ async def _events(
             if selected := extras(event):
                 stop["additionalModelResponseFields"] = selected
             yield {"messageStop": stop}
-            yield {"metadata": {"usage": usage(event), "metrics": {"latencyMs": run.latency_ms}, **echoed}}
+            model = run.call.model
+            counted = usage(usage_of(event, model), model)
+            yield {"metadata": {"usage": counted, "metrics": {"latencyMs": run.latency_ms}, **echoed}}

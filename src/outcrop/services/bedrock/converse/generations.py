@@ -21,6 +21,9 @@ _NO_TOOLS = re.compile(
     r"|mistral\.(?:mistral-7b|mixtral)|deepseek\.r1"
 )
 _NO_SYSTEM = re.compile(r"amazon\.titan|mistral\.(?:mistral-7b|mixtral)|cohere\.command-(?:text|light)")
+_THINKS_IF_ASKED = re.compile(
+    r"anthropic|amazon|meta|cohere|ai21|writer|google|mistral\.(?!magistral)|qwen\.qwen3-coder|twelvelabs"
+)
 _ONE_OF_TWO = re.compile(r"anthropic\.claude-(?:sonnet|haiku)-4-5")
 
 
@@ -63,8 +66,29 @@ async def read_generation(ctx: Context, model: FoundationModel, request: Mapping
         tools=tools,
         tool_choice=choice,
         json_schema=_json_schema(request.get("outputConfig") or {}),
-        extra=extra,
+        shows_reasoning=_shows_reasoning(model, request),
+        extra=_further(extra, request.get("outputConfig") or {}),
     )
+
+
+def _shows_reasoning(model: FoundationModel, request: Mapping[str, Any]) -> bool:
+    """Whether the model that was named shows what it thinks, so that the engine's thoughts are passed on: some always
+    do, some only when they are asked to."""
+    if not _THINKS_IF_ASKED.match(model.id):
+        return True
+    extra = request.get("additionalModelRequestFields") or {}
+    for name in ("thinking", "reasoning_config", "reasoningConfig"):
+        config = extra.get(name) if isinstance(extra, Mapping) else None
+        if isinstance(config, Mapping) and config.get("type") in ("enabled", "adaptive"):
+            return True
+    return False
+
+
+def _further(extra: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that have the same names with every engine."""
+    config = extra.get("reasoningConfig")
+    effort = output.get("effort") or (config.get("maxReasoningEffort") if isinstance(config, Mapping) else None)
+    return {**({"reasoning_effort": effort} if effort else {}), **extra}
 
 
 def _top_k(extra: Mapping[str, Any]) -> int | None:
@@ -83,6 +107,8 @@ def _top_k(extra: Mapping[str, Any]) -> int | None:
 def _json_schema(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if "textFormat" not in config:
         return None
+    if config["textFormat"].get("type") == "json_object":
+        return {}
     given = config["textFormat"]["structure"].get("jsonSchema", {}).get("schema")
     try:
         schema = json.loads(given or "")

@@ -12,11 +12,13 @@ from outcrop.engines.inference.engine import (
     Document,
     Image,
     Message,
+    Reasoning,
     Text,
     Tool,
     ToolResult,
     ToolUse,
 )
+from outcrop.services.bedrock.converse.blocks import signature
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ MAX_IMAGES = 20
 MAX_DOCUMENTS = 5
 
 _DOCUMENT_NAME = re.compile(r"(?:[^\W_]|[-()\[\]]|\s(?!\s))+")
-_UNANSWERED = frozenset({"cachePoint", "reasoningContent", "toolAddition", "toolRemoval"})
+_UNANSWERED = frozenset({"cachePoint", "toolAddition", "toolRemoval"})
 """Blocks that say nothing to the engines here."""
 
 
@@ -97,8 +99,16 @@ class Reader:
                 return [await self._guarded(value, f"{where}.guardContent")]
             case "citationsContent":
                 return [Text("".join(part.get("text", "") for part in value.get("content", ())))]
+            case "reasoningContent":
+                thought = value.get("reasoningText", {}).get("text")
+                return [Reasoning(thought)] if thought else []
             case kind if kind in _UNANSWERED:
                 return []
+            case "video" | "audio" if kind.upper() in self._model.input:
+                raise ValidationException(
+                    f"Nothing on this machine takes the {kind} content block at {where}: its engines read text, "
+                    "documents and images. Map the model to AWS itself for this call."
+                )
             case _:
                 raise ValidationException(f"This model doesn't support the {kind} content block at {where}.")
 
@@ -161,6 +171,10 @@ def _check_roles(roles: Sequence[str]) -> None:
 
 def _check_counts(message: Mapping[str, Any], where: str) -> None:
     kinds = [kind for block in message["content"] for kind in block]
+    if message["role"] == "user" and "reasoningContent" in kinds:
+        raise ValidationException(
+            f"The reasoningContent content block at {where} is only supported in assistant messages."
+        )
     if message["role"] == "assistant" and (odd := {"image", "document", "toolResult"}.intersection(kinds)):
         raise ValidationException(f"The {min(odd)} content block at {where} is only supported in user messages.")
     if message["role"] == "user" and "toolUse" in kinds:
@@ -238,6 +252,8 @@ def read_tools(config: Mapping[str, Any]) -> tuple[tuple[Tool, ...], str | None]
     if len(names) != len(set(names)):
         raise ValidationException("Each tool in toolConfig.tools must have a name of its own.")
     choice = config.get("toolChoice", {})
+    if "none" in choice:
+        return tuple(tools), None
     if "tool" in choice:
         name = choice["tool"]["name"]
         if name not in names:
@@ -252,7 +268,9 @@ def uses_tools(messages: Sequence[Message]) -> bool:
     return any(isinstance(block, ToolUse | ToolResult) for message in messages for block in message.content)
 
 
-def write_block(block: Text | ToolUse) -> dict[str, Any]:
+def write_block(block: Text | ToolUse | Reasoning) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"text": block.text}
+    if isinstance(block, Reasoning):
+        return {"reasoningContent": {"reasoningText": {"text": block.text, "signature": signature(block.text)}}}
     return {"toolUse": {"toolUseId": block.id, "name": block.name, "input": dict(block.input)}}

@@ -1,4 +1,7 @@
-"""OpenAI's chat completions, which many providers take on Bedrock: OpenAI, Qwen, DeepSeek, AI21, newer Mistral …"""
+"""OpenAI's chat completions, which many providers take on Bedrock: OpenAI, Qwen, DeepSeek, AI21, newer Mistral …
+
+They differ in details: where a thought stands, and what the reason of an end is called.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from outcrop.engines.inference.engine import TextDelta, ToolUse, ToolUseDelta, ToolUseStart
+from outcrop.engines.inference.engine import ReasoningDelta, TextDelta, ToolUse, ToolUseDelta, ToolUseStart
 from outcrop.services.bedrock.families.claude import decoded
 from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check, malformed
@@ -42,6 +46,11 @@ _SCHEMA: dict[str, Any] = {
         "top_p": {"type": "number", "minimum": 0, "maximum": 1},
         "top_k": {"type": "integer", "minimum": 0},
         "n": {"type": "integer", "minimum": 1, "maximum": 1},
+        "seed": {"type": "integer"},
+        "frequency_penalty": {"type": "number", "minimum": -2, "maximum": 2},
+        "presence_penalty": {"type": "number", "minimum": -2, "maximum": 2},
+        "reasoning_effort": {"type": "string"},
+        "response_format": {"type": "object", "required": ["type"]},
         "tools": {"type": "array", "items": {"type": "object", "required": ["function"]}},
     },
 }
@@ -50,7 +59,25 @@ _DATA_URL = re.compile(r"data:image/\w+;base64,(?P<data>.*)", re.DOTALL)
 _REASONS = {"end_turn": "stop", "max_tokens": "length", "stop_sequence": "stop", "tool_use": "tool_calls"}
 
 
+_FURTHER = ("top_k", "seed", "frequency_penalty", "presence_penalty", "reasoning_effort", "parallel_tool_calls")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a provider's chat completions differ from OpenAI's."""
+
+    reason: str = "finish_reason"
+    """What the member with the reason is called."""
+    tags_thoughts: bool = False
+    """Thoughts stand in the text, between `<reasoning>` and `</reasoning>`; else in a member of their own."""
+    has_head: bool = True
+    """The answer tells its id, kind, model and usage."""
+
+
 class Chat:
+    def __init__(self, dialect: Dialect = Dialect()) -> None:
+        self._dialect = dialect
+
     def read(self, body: Body, model: FoundationModel) -> Mapping[str, Any]:
         check(body, _SCHEMA)
         stop = body.get("stop") or []
@@ -66,22 +93,31 @@ class Chat:
             "messages": _messages(body["messages"]),
             "system": [{"text": text} for text in _system(body["messages"])],
             "inferenceConfig": config,
-            "additionalModelRequestFields": inference(body, top_k="top_k"),
+            "additionalModelRequestFields": inference(body, **{name: name for name in _FURTHER}),
         }
-        if body.get("tools") and body.get("tool_choice") != "none":
+        if body.get("tools"):
             request["toolConfig"] = _tools(body["tools"], body.get("tool_choice", "auto"))
+        if output := _output(body.get("response_format")):
+            request["outputConfig"] = {"textFormat": output}
         return request
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         calls = [
             {"id": block.id, "type": "function", "function": {"name": block.name, "arguments": json.dumps(block.input)}}
             for block in completion.content
             if isinstance(block, ToolUse)
         ]
-        message: Body = {"role": "assistant", "content": completion.text or (None if calls else "")}
+        text, thought = completion.text, completion.reasoning
+        if thought and self._dialect.tags_thoughts:
+            text = f"<reasoning>{thought}</reasoning>{text}"
+        message: Body = {"role": "assistant", "content": text or (None if calls else "")}
+        if thought and not self._dialect.tags_thoughts:
+            message["reasoning_content"] = thought
         if calls:
             message["tool_calls"] = calls
-        choice = {"index": 0, "message": message, "finish_reason": _reason(completion.finish)}
+        choice = {"index": 0, "message": message, self._dialect.reason: _reason(completion.finish)}
+        if not self._dialect.has_head:
+            return {"choices": [choice]}
         return {
             **_head("chat.completion", model, f"chatcmpl-{secrets.token_hex(12)}"),
             "choices": [choice],
@@ -89,21 +125,32 @@ class Chat:
         }
 
     def chunks(self, model: FoundationModel) -> ChatChunks:
-        return ChatChunks(model)
+        return ChatChunks(model, self._dialect)
 
 
 class ChatChunks:
-    def __init__(self, model: FoundationModel) -> None:
-        self._head = _head("chat.completion.chunk", model, f"chatcmpl-{secrets.token_hex(12)}")
+    def __init__(self, model: FoundationModel, dialect: Dialect) -> None:
+        self._dialect = dialect
+        head = _head("chat.completion.chunk", model, f"chatcmpl-{secrets.token_hex(12)}")
+        self._head = head if dialect.has_head else {}
         self._calls = -1
+        self._thinks = False
 
     def start(self, input_tokens: int) -> Iterable[Body]:
         yield self._chunk({"role": "assistant", "content": ""})
 
     def event(self, event: Event) -> Iterable[Body]:
+        if self._thinks and not isinstance(event, ReasoningDelta):
+            self._thinks = False
+            yield self._chunk({"content": "</reasoning>"})
         match event:
             case TextDelta(text):
                 yield self._chunk({"content": text})
+            case ReasoningDelta(text) if self._dialect.tags_thoughts:
+                yield self._chunk({"content": text if self._thinks else f"<reasoning>{text}"})
+                self._thinks = True
+            case ReasoningDelta(text):
+                yield self._chunk({"reasoning_content": text})
             case ToolUseStart(id, name):
                 self._calls += 1
                 yield self._call({"id": id, "type": "function", "function": {"name": name, "arguments": ""}})
@@ -111,13 +158,28 @@ class ChatChunks:
                 yield self._call({"function": {"arguments": partial}})
 
     def finish(self, finish: Finish) -> Iterable[Body]:
-        yield {**self._chunk({}, _reason(finish)), "usage": _usage(finish)}
+        if self._thinks:
+            yield self._chunk({"content": "</reasoning>"})
+        usage = {"usage": _usage(finish)} if self._dialect.has_head else {}
+        yield {**self._chunk({}, _reason(finish)), **usage}
 
     def _call(self, call: Body) -> Body:
         return self._chunk({"tool_calls": [{"index": self._calls, **call}]})
 
     def _chunk(self, delta: Body, reason: str | None = None) -> Body:
-        return {**self._head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+        return {**self._head, "choices": [{"index": 0, "delta": delta, self._dialect.reason: reason}]}
+
+
+def _output(given: Body | None) -> Body | None:
+    """Converse's textFormat of a response_format."""
+    match given:
+        case None | {"type": "text"}:
+            return None
+        case {"type": "json_object"}:
+            return {"type": "json_object"}
+        case {"type": "json_schema", "json_schema": {"schema": dict() as schema}}:
+            return {"type": "json_schema", "structure": {"jsonSchema": {"schema": json.dumps(schema)}}}
+    raise malformed("#/response_format: expected a type of text, json_object or json_schema with its schema")
 
 
 def _head(kind: str, model: FoundationModel, id: str) -> Body:
@@ -211,6 +273,8 @@ def _tools(tools: list[Body], choice: Any) -> Body:
         if function.get("description"):
             spec["description"] = str(function["description"])
         specs.append({"toolSpec": spec})
+    if choice == "none":
+        return {"tools": specs, "toolChoice": {"none": {}}}
     if isinstance(choice, dict):
         named = choice.get("function")
         if not isinstance(named, dict) or not isinstance(named.get("name"), str):

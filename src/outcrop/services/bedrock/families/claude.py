@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from outcrop.engines.inference.engine import Text, TextDelta, ToolUseDelta, ToolUseStart
+from outcrop.engines.inference.engine import Reasoning, ReasoningDelta, Text, TextDelta, ToolUseDelta, ToolUseStart
+from outcrop.services.bedrock.converse.blocks import signature
 from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check, malformed
 from outcrop.services.contract import ValidationException
@@ -44,7 +46,7 @@ SCHEMA: dict[str, Any] = {
         "stop_sequences": {**_STRINGS, "maxItems": 8191},
         "tools": {"type": "array", "items": {"type": "object", "required": ["name"]}},
         "tool_choice": {"type": "object", "required": ["type"]},
-        "thinking": {"type": "object"},
+        "thinking": {"type": "object", "required": ["type"]},
         "metadata": {"type": "object"},
         "output_config": {"type": "object"},
         "output_format": {"type": "object"},
@@ -53,7 +55,6 @@ SCHEMA: dict[str, Any] = {
         "mcp_servers": {"type": "array"},
     },
 }
-_IGNORED = frozenset({"thinking", "redacted_thinking"})
 _REASONS = {"content_filtered": "refusal"}
 
 
@@ -64,24 +65,33 @@ class Claude:
                 f'"{_message_head(model)["model"]}" is not supported on this API. Please use the Messages API instead.'
             )
         check(body, SCHEMA)
+        budget = body.get("thinking", {}).get("budget_tokens", 0)
+        if isinstance(budget, int) and budget >= body["max_tokens"]:
+            raise ValidationException("`max_tokens` must be greater than `thinking.budget_tokens`.")
         request: dict[str, Any] = {
             "messages": _joined([_message(message, at) for at, message in enumerate(body["messages"])]),
             "inferenceConfig": inference(
                 body, maxTokens="max_tokens", temperature="temperature", topP="top_p", stopSequences="stop_sequences"
             ),
-            "additionalModelRequestFields": {"top_k": body["top_k"]} if "top_k" in body else {},
+            "additionalModelRequestFields": _further(body),
         }
         if body.get("system"):
             request["system"] = _system(body["system"])
         if body.get("tools"):
             request["toolConfig"] = _tools(body["tools"], body.get("tool_choice", {"type": "auto"}))
+        if (schema := _schema(body)) is not None:
+            structure = {"jsonSchema": {"schema": json.dumps(schema)}}
+            request["outputConfig"] = {"textFormat": {"type": "json_schema", "structure": structure}}
         return request
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         content: list[Body] = []
         for block in completion.content:
             if isinstance(block, Text):
                 content.append({"type": "text", "text": block.text})
+            elif isinstance(block, Reasoning):
+                thought = {"type": "thinking", "thinking": block.text, "signature": signature(block.text)}
+                content.append(thought)
             else:
                 content.append({"type": "tool_use", "id": block.id, "name": block.name, "input": dict(block.input)})
         finish = completion.finish
@@ -90,7 +100,7 @@ class Claude:
             "content": content,
             "stop_reason": _REASONS.get(finish.reason, finish.reason),
             "stop_sequence": finish.stop_sequence,
-            "usage": {"input_tokens": finish.input_tokens, "output_tokens": finish.output_tokens},
+            "usage": _usage(finish, model),
         }
 
     def chunks(self, model: FoundationModel) -> ClaudeChunks:
@@ -102,6 +112,7 @@ class ClaudeChunks:
         self._model = model
         self._index = -1
         self._kind = ""
+        self._thought: list[str] = []
 
     def start(self, input_tokens: int) -> Iterable[Body]:
         message = {
@@ -119,6 +130,11 @@ class ClaudeChunks:
                 if self._kind != "text":
                     yield from self._begin("text", {"type": "text", "text": ""})
                 yield self._delta({"type": "text_delta", "text": text})
+            case ReasoningDelta(text):
+                if self._kind != "thinking":
+                    yield from self._begin("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+                self._thought.append(text)
+                yield self._delta({"type": "thinking_delta", "thinking": text})
             case ToolUseStart(id, name):
                 yield from self._begin("tool_use", {"type": "tool_use", "id": id, "name": name, "input": {}})
             case ToolUseDelta(partial):
@@ -132,7 +148,7 @@ class ClaudeChunks:
                 "stop_reason": _REASONS.get(finish.reason, finish.reason),
                 "stop_sequence": finish.stop_sequence,
             },
-            "usage": {"input_tokens": finish.input_tokens, "output_tokens": finish.output_tokens},
+            "usage": _usage(finish, self._model),
         }
         yield {"type": "message_stop"}
 
@@ -143,12 +159,41 @@ class ClaudeChunks:
         yield {"type": "content_block_start", "index": self._index, "content_block": block}
 
     def _end(self) -> Iterator[Body]:
+        if self._kind == "thinking":
+            yield self._delta({"type": "signature_delta", "signature": signature("".join(self._thought))})
+            self._thought.clear()
         if self._kind:
             self._kind = ""
             yield {"type": "content_block_stop", "index": self._index}
 
     def _delta(self, delta: Body) -> Body:
         return {"type": "content_block_delta", "index": self._index, "delta": delta}
+
+
+def _usage(finish: Finish, model: FoundationModel) -> Body:
+    cached = finish.cached_tokens if model.caches else 0
+    counted = {"input_tokens": finish.input_tokens - cached, "output_tokens": finish.output_tokens}
+    if not model.caches:
+        return counted
+    return {**counted, "cache_creation_input_tokens": 0, "cache_read_input_tokens": cached}
+
+
+def _further(body: Body) -> Body:
+    """What has no place in Converse's own members."""
+    further: Body = {name: body[name] for name in ("top_k", "thinking") if name in body}
+    config = body.get("output_config", {})
+    return {**further, **({"reasoning_effort": config["effort"]} if config.get("effort") else {})}
+
+
+def _schema(body: Body) -> Body | None:
+    """The schema of a structured output, in either of its two places."""
+    given = body.get("output_format") or body.get("output_config", {}).get("format")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or given.get("type") != "json_schema" or not isinstance(given.get("schema"), dict):
+        raise malformed("#/output_config/format: expected a type of json_schema and a schema")
+    schema: Body = given["schema"]
+    return schema
 
 
 def _message_head(model: FoundationModel) -> Body:
@@ -202,7 +247,9 @@ def _block(part: Any, path: str) -> list[Body]:
             texts = part.get("content") if isinstance(part.get("content"), list) else []
             content = [{"text": _string(text, "text", path)} for text in texts or ()]
             return [{"searchResult": {"title": str(part.get("title", "")), "source": "", "content": content}}]
-        case kind if kind in _IGNORED:
+        case "thinking":
+            return [{"reasoningContent": {"reasoningText": {"text": _string(part, "thinking", path)}}}]
+        case "redacted_thinking":
             return []
         case kind:
             raise malformed(f"{path}: blocks of type {kind} are not supported")
@@ -281,8 +328,8 @@ def _tools(tools: list[Body], choice: Body) -> Body:
             chosen: Body = {"any": {}}
         case "tool":
             chosen = {"tool": {"name": _string(choice, "name", "#/tool_choice")}}
-        case "auto" | "none":
-            chosen = {"auto": {}}
+        case "auto" | "none" as kind:
+            chosen = {kind: {}}
         case kind:
             raise malformed(f"#/tool_choice/type: {kind} is not a valid enum value")
     return {"tools": specs, "toolChoice": chosen}

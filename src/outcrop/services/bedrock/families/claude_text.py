@@ -53,7 +53,7 @@ class ClaudeText:
             "additionalModelRequestFields": {"top_k": body["top_k"]} if "top_k" in body else {},
         }
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         return {"type": "completion", "completion": f" {completion.text}", **_ending(completion.finish)}
 
     def chunks(self, model: FoundationModel) -> ClaudeTextChunks:

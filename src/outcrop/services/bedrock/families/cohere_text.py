@@ -47,13 +47,13 @@ class CohereText:
             "additionalModelRequestFields": {"k": body["k"]} if "k" in body else {},
         }
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         generation = {
             "id": str(uuid.uuid4()),
             "text": completion.text,
             "finish_reason": REASONS.get(completion.finish.reason, "COMPLETE"),
         }
-        return {"id": str(uuid.uuid4()), "generations": [generation], "prompt": ""}
+        return {"id": str(uuid.uuid4()), "generations": [generation], "prompt": body.get("prompt", "")}
 
     def chunks(self, model: FoundationModel) -> CohereTextChunks:
         return CohereTextChunks()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from outcrop.engines.inference.engine import TextDelta
+from outcrop.engines.inference.engine import ReasoningDelta, TextDelta
 from outcrop.services.bedrock.families import prompts
 from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check
@@ -42,20 +42,31 @@ class DeepSeek:
             ),
         }
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
-        return {"choices": [{"text": completion.text, "stop_reason": _reason(completion.finish)}]}
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
+        thought = f"{completion.reasoning}</think>" if completion.reasoning else ""
+        return {"choices": [{"text": thought + completion.text, "stop_reason": _reason(completion.finish)}]}
 
     def chunks(self, model: FoundationModel) -> DeepSeekChunks:
         return DeepSeekChunks()
 
 
 class DeepSeekChunks:
+    """The prompt ends in `<think>`, so a text begins with the thought."""
+
+    def __init__(self) -> None:
+        self._thinks = False
+
     def start(self, input_tokens: int) -> Iterable[Body]:
         return ()
 
     def event(self, event: Event) -> Iterable[Body]:
-        if isinstance(event, TextDelta):
+        if isinstance(event, ReasoningDelta):
+            self._thinks = True
             yield {"choices": [{"text": event.text, "stop_reason": None}]}
+        if isinstance(event, TextDelta):
+            text = f"</think>{event.text}" if self._thinks else event.text
+            self._thinks = False
+            yield {"choices": [{"text": text, "stop_reason": None}]}
 
     def finish(self, finish: Finish) -> Iterable[Body]:
         yield {"choices": [{"text": "", "stop_reason": _reason(finish)}]}

@@ -34,8 +34,8 @@ class Family(Protocol):
         """The request in Converse's form. Raises ValidationException where the body is not the family's."""
         ...
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
-        """The answer's body."""
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
+        """The answer's body; `body` is the request's, empty where it came through Converse."""
         ...
 
     def chunks(self, model: FoundationModel) -> Chunks: ...

@@ -46,7 +46,7 @@ class Llama:
         config = inference(body, maxTokens="max_gen_len", temperature="temperature", topP="top_p")
         return {**request, "inferenceConfig": {"maxTokens": _DEFAULT_TOKENS, **config}}
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         finish = completion.finish
         return {
             "generation": completion.text,

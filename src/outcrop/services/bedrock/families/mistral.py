@@ -45,7 +45,7 @@ class Mistral:
             "additionalModelRequestFields": {"top_k": body["top_k"]} if "top_k" in body else {},
         }
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         return {"outputs": [{"text": completion.text, "stop_reason": _reason(completion.finish)}]}
 
     def chunks(self, model: FoundationModel) -> MistralChunks:

@@ -97,7 +97,7 @@ class Nova:
             request["toolConfig"] = body["toolConfig"]
         return request
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         content = [write_block(block) for block in completion.content]
         return {
             "output": {"message": {"content": content, "role": "assistant"}},

@@ -44,7 +44,7 @@ class Titan:
             },
         }
 
-    def write(self, completion: Completion, model: FoundationModel) -> Body:
+    def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         finish = completion.finish
         result = {
             "tokenCount": finish.output_tokens,

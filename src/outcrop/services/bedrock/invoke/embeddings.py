@@ -58,6 +58,17 @@ _TITAN_IMAGE = {
         },
     },
 }
+_NOVA_PURPOSES = (
+    "GENERIC_INDEX",
+    "GENERIC_RETRIEVAL",
+    "TEXT_RETRIEVAL",
+    "IMAGE_RETRIEVAL",
+    "VIDEO_RETRIEVAL",
+    "DOCUMENT_RETRIEVAL",
+    "AUDIO_RETRIEVAL",
+    "CLASSIFICATION",
+    "CLUSTERING",
+)
 _NOVA = {
     "type": "object",
     "required": ["taskType"],
@@ -68,12 +79,15 @@ _NOVA = {
             "type": "object",
             "required": ["embeddingPurpose"],
             "properties": {
-                "embeddingPurpose": {"type": "string"},
+                "embeddingPurpose": {"type": "string", "enum": _NOVA_PURPOSES},
                 "embeddingDimension": {"type": "integer", "enum": [256, 384, 1024, 3072]},
                 "text": {
                     "type": "object",
                     "required": ["value"],
-                    "properties": {"value": {"type": "string", "minLength": 1, "maxLength": 8192}},
+                    "properties": {
+                        "value": {"type": "string", "minLength": 1, "maxLength": 8192},
+                        "truncationMode": {"type": "string", "enum": ["START", "END", "NONE"]},
+                    },
                 },
             },
         },

@@ -59,7 +59,7 @@ class Invocations:
         completion = await self._runs.complete(call, await self._generation(call, body))
         finish = completion.finish
         _count(call.ctx, finish.input_tokens, finish.output_tokens, completion.latency_ms)
-        return family_of(call.model, body).write(completion, call.model)
+        return family_of(call.model, body).write(completion, call.model, body)
 
     async def _generation(self, call: Call, body: dict[str, Any]) -> Generation:
         model = call.model
@@ -80,6 +80,11 @@ def _read(call: Call) -> dict[str, Any]:
         kinds = {kind.partition(";")[0].strip().lower() for kind in request.get(name, "").split(",")}
         if not kinds & set(_TAKEN):
             raise ValidationException(f"The provided {header} is invalid: {request[name]}. Use {_JSON}.")
+    if model.id.startswith("twelvelabs.pegasus"):
+        raise ValidationException(
+            f"{model.id} reads videos, and nothing on this machine does. Map it to AWS itself, or ask it about text "
+            "through Converse."
+        )
     if not (model.writes_text or model.embeds or model.reranks):
         made = " and ".join(kind.lower() for kind in model.output)
         raise ValidationException(

@@ -15,6 +15,8 @@ from outcrop.engines.inference.engine import (
     EngineError,
     Event,
     Finish,
+    Reasoning,
+    ReasoningDelta,
     Text,
     TextDelta,
     ToolUse,
@@ -28,22 +30,30 @@ from outcrop.services.bedrock.runtime.calls import Usage
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation, TextEngine
     from outcrop.engines.inference.models import Models
+    from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.catalogue.targets import Target
     from outcrop.services.bedrock.runtime.calls import Call
     from outcrop.services.contract import Context
+
+
+Content = Text | ToolUse | Reasoning
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
     """A whole answer."""
 
-    content: tuple[Text | ToolUse, ...]
+    content: tuple[Content, ...]
     finish: Finish
     latency_ms: int
 
     @property
     def text(self) -> str:
         return "".join(block.text for block in self.content if isinstance(block, Text))
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(block.text for block in self.content if isinstance(block, Reasoning))
 
 
 @dataclass(slots=True)
@@ -68,21 +78,27 @@ class Run:
         event = self._first
         try:
             self._note(event)
-            yield event
+            if self._shows(event):
+                yield event
             async for event in self._events:
                 self._note(event)
-                yield event
+                if self._shows(event):
+                    yield event
         except EngineError as error:
             raise in_stream(error) from error
         if not isinstance(event, Finish):
             raise ModelStreamErrorException("The engine ended without a reason.", originalStatusCode=500)
 
+    def _shows(self, event: Event) -> bool:
+        generation = self.call.generation
+        return not isinstance(event, ReasoningDelta) or generation is None or generation.shows_reasoning
+
     def _note(self, event: Event) -> None:
         match event:
-            case TextDelta(text) | ToolUseDelta(text):
+            case TextDelta(text) | ToolUseDelta(text) | ReasoningDelta(text):
                 self._written.append(text)
             case Finish():
-                self.call.usage = usage_of(event)
+                self.call.usage = usage_of(event, self.call.model)
                 self.call.latency_ms = self.latency_ms
 
     async def aclose(self) -> None:
@@ -124,35 +140,22 @@ class Runs:
 
     async def complete(self, call: Call, generation: Generation) -> Completion:
         await call.admit(generation)
-        content: list[Text | ToolUse] = []
-        pieces: list[str] = []
-        tool: ToolUseStart | None = None
+        blocks = _Blocks()
         finish: Finish | None = None
         try:
             engine = await self._models.text(call.target.key)
             async with aclosing(cast("AsyncGenerator[Event, None]", engine.generate(generation))) as events:
                 async for event in events:
-                    match event:
-                        case TextDelta(text):
-                            if tool is not None:
-                                content.append(tool_use(tool, "".join(pieces)))
-                                tool, pieces = None, []
-                            pieces.append(text)
-                        case ToolUseStart():
-                            content.extend(_block(tool, pieces))
-                            tool, pieces = event, []
-                        case ToolUseDelta(partial):
-                            pieces.append(partial)
-                        case Finish():
-                            finish = event
+                    blocks.add(event)
+                    if isinstance(event, Finish):
+                        finish = event
             call.ctx.notes["served-by"] = engine.name
         except EngineError as error:
             raise from_engine(error, call.target.resource) from error
         if finish is None:
             raise ModelErrorException("The engine ended without a reason.", originalStatusCode=500)
-        call.usage, call.latency_ms = usage_of(finish), call.elapsed_ms()
-        content.extend(_block(tool, pieces))
-        return Completion(tuple(content), finish, call.latency_ms)
+        call.usage, call.latency_ms = usage_of(finish, call.model), call.elapsed_ms()
+        return Completion(blocks.content(generation.shows_reasoning), finish, call.latency_ms)
 
     async def count(self, ctx: Context, target: Target, generation: Generation) -> int:
         """The tokens that the same request would be charged as its input."""
@@ -165,15 +168,44 @@ class Runs:
         return tokens
 
 
-def usage_of(finish: Finish) -> Usage:
-    return Usage(finish.input_tokens, finish.output_tokens)
+def usage_of(finish: Finish, model: FoundationModel) -> Usage:
+    """What was read from a cache is not among the input tokens, if the model that was named has a cache."""
+    cached = finish.cached_tokens if model.caches else 0
+    return Usage(finish.input_tokens - cached, finish.output_tokens, cache_read_tokens=cached)
 
 
-def _block(call: ToolUseStart | None, pieces: list[str]) -> list[Text | ToolUse]:
-    joined = "".join(pieces)
-    if call is not None:
-        return [tool_use(call, joined)]
-    return [Text(joined)] if joined else []
+class _Blocks:
+    """Puts an answer's blocks together from its events."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Content] = []
+        self._kind: type[Event] | None = None
+        self._tool: ToolUseStart | None = None
+        self._pieces: list[str] = []
+
+    def add(self, event: Event) -> None:
+        kind = type(event)
+        if kind is not self._kind and kind is not ToolUseDelta:
+            self._end()
+            self._kind = kind
+        match event:
+            case ToolUseStart():
+                self._end()
+                self._tool = event
+            case TextDelta(piece) | ReasoningDelta(piece) | ToolUseDelta(piece):
+                self._pieces.append(piece)
+
+    def _end(self) -> None:
+        joined, self._pieces = "".join(self._pieces), []
+        if self._tool is not None:
+            self._blocks.append(tool_use(self._tool, joined))
+            self._tool = None
+        elif joined:
+            self._blocks.append(Reasoning(joined) if self._kind is ReasoningDelta else Text(joined))
+
+    def content(self, with_reasoning: bool) -> tuple[Content, ...]:
+        self._end()
+        return tuple(block for block in self._blocks if with_reasoning or not isinstance(block, Reasoning))
 
 
 def tool_use(call: ToolUseStart, arguments: str) -> ToolUse:
