@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import uuid
+import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
@@ -307,3 +310,75 @@ def test_twenty_five_documents_in_one_call(outcrop_stack: StackProcess):
     details = base.agent.delete_knowledge_base_documents(**base.ids, documentIdentifiers=names)["documentDetails"]
     assert {detail["status"] for detail in details} == {"DELETING"}
     assert base.document("24", "CUSTOM")["status"] == "NOT_FOUND"
+
+
+SPLITTER = """
+import json
+import boto3
+
+def handler(event, context):
+    s3 = boto3.client("s3")
+    bucket, files = event["bucketName"], []
+    for file in event["inputFiles"]:
+        keys = []
+        for batch in file["contentBatches"]:
+            contents = json.loads(s3.get_object(Bucket=bucket, Key=batch["key"])["Body"].read())["fileContents"]
+            made = []
+            for content in contents:
+                if "poison" in content["contentBody"]:
+                    raise ValueError("this text is poisoned")
+                for number, line in enumerate(content["contentBody"].splitlines()):
+                    metadata = {**content["contentMetadata"], "line": number, "unit": "from the function"}
+                    made.append({"contentBody": line, "contentType": "TEXT", "contentMetadata": metadata})
+            key = "out/" + batch["key"]
+            s3.put_object(Bucket=bucket, Key=key, Body=json.dumps({"fileContents": made}))
+            keys.append({"key": key})
+        files.append({
+            "originalFileLocation": file["originalFileLocation"],
+            "fileMetadata": file["fileMetadata"],
+            "contentBatches": keys,
+        })
+    return {"outputFiles": files}
+"""
+
+
+def test_custom_transformation(outcrop_stack: StackProcess):
+    name = f"splitter-{uuid.uuid4().hex[:8]}"
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("index.py", SPLITTER)
+    function = outcrop_stack.client("lambda").create_function(
+        FunctionName=name,
+        Runtime=f"python3.{sys.version_info.minor}",
+        Role="arn:aws:iam::000000000000:role/function",
+        Handler="index.handler",
+        Timeout=30,
+        Code={"ZipFile": code.getvalue()},
+    )["FunctionArn"]
+    outcrop_stack.client("s3").create_bucket(Bucket=name)
+    base = Base(
+        outcrop_stack,
+        vectorIngestionConfiguration={
+            "chunkingConfiguration": {"chunkingStrategy": "NONE"},
+            "customTransformationConfiguration": {
+                "intermediateStorage": {"s3Location": {"uri": f"s3://{name}/chunks/"}},
+                "transformations": [
+                    {
+                        "stepToApply": "POST_CHUNKING",
+                        "transformationFunction": {"transformationLambdaConfiguration": {"lambdaArn": function}},
+                    }
+                ],
+            },
+        },
+    )
+    base.put("lines.csv.txt", "Apples are red.\n\nLemons are sour.\n", {"unit": "fruit", "course": "cooking"})
+    poisoned = base.put("bad.txt", "poison")
+    job = base.sync()
+    assert job["statistics"]["numberOfNewDocumentsIndexed"] == 1
+    assert any("this text is poisoned" in reason and poisoned in reason for reason in job["failureReasons"])
+    results = base.retrieve("lemons", numberOfResults=10)
+    assert results[0]["content"]["text"] == "Lemons are sour."
+    assert results[0]["metadata"]["unit"] == "from the function"
+    assert results[0]["metadata"]["course"] == "cooking"
+    keys = [item["Key"] for item in base.s3.list_objects_v2(Bucket=name)["Contents"]]
+    assert any(key.startswith("chunks/aws/bedrock/knowledge_bases/") for key in keys)

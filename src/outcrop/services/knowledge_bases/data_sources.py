@@ -66,15 +66,10 @@ class DataSources:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
         source = find_data_source(self._store, kb, request["dataSourceId"])
         _check(request)
-        if request.get("vectorIngestionConfiguration", {}).get("chunkingConfiguration") != source.body.get(
-            "vectorIngestionConfiguration", {}
-        ).get("chunkingConfiguration"):
-            raise ValidationException(
-                "chunkingConfiguration cannot be changed after the data source is created. Send the present one, "
-                "or create a new data source."
-            )
+        _check_update(source, request)
         try:
-            self._store.update_data_source(source.id, request["name"], _body(request))
+            body = _body({"dataDeletionPolicy": source.body["dataDeletionPolicy"], **request})
+            self._store.update_data_source(source.id, request["name"], body)
         except sqlite3.IntegrityError:
             raise ConflictException(f"DataSource with name {request['name']} already exists.") from None
         return {"dataSource": describe(find_data_source(self._store, kb, source.id))}
@@ -94,6 +89,22 @@ class DataSources:
         return {"knowledgeBaseId": kb.id, "dataSourceId": source.id, "status": "DELETING"}
 
 
+def _check_update(source: DataSource, request: Request) -> None:
+    """Raises ValidationException for a change of what stays as it was created."""
+    if request["dataSourceConfiguration"]["type"] != source.body["dataSourceConfiguration"]["type"]:
+        raise ValidationException(
+            "The type of a data source cannot be changed after it is created. Create a new data source."
+        )
+    given = request.get("vectorIngestionConfiguration", {})
+    present = source.body.get("vectorIngestionConfiguration", {})
+    for member in dict.fromkeys((*given, *present)):
+        if given.get(member) != present.get(member):
+            raise ValidationException(
+                f"vectorIngestionConfiguration.{member} cannot be changed after the data source is created. Send the "
+                "present one, or create a new data source."
+            )
+
+
 def _check(request: Request) -> None:
     configuration = request["dataSourceConfiguration"]
     kind = configuration["type"]
@@ -107,11 +118,15 @@ def _check(request: Request) -> None:
         raise ValidationException(f"{member} is required when the data source's type is {kind}.")
     ingestion = request.get("vectorIngestionConfiguration", {})
     strategies.check(ingestion.get("chunkingConfiguration"))
-    for member in ("parsingConfiguration", "customTransformationConfiguration", "contextEnrichmentConfiguration"):
-        if member in ingestion:
-            raise ValidationException(
-                f"{member} isn't available in Outcrop yet: leave it out to use the default parser."
-            )
+    if "contextEnrichmentConfiguration" in ingestion:
+        raise ValidationException(
+            "contextEnrichmentConfiguration belongs to graphs on Neptune Analytics, which aren't available in Outcrop: "
+            "leave it out."
+        )
+    if "parsingConfiguration" in ingestion:
+        raise ValidationException(
+            "parsingConfiguration isn't available in Outcrop yet: leave it out to use the default parser."
+        )
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Direct:
 
     async def _drain(self, job: Job, kb: KnowledgeBase, source: DataSource) -> None:
         try:
-            target = await self._ingestion.target(kb, source)
+            target = await self._ingestion.target(kb, source, job.id.removeprefix("direct-"))
         except EngineError as error:
             async for waiting in self._take(source):
                 self._fail(kb.id, source.id, waiting, DocumentFailure(str(error)))
@@ -172,14 +172,14 @@ class Direct:
             return Attributes()
         if given["type"] == "IN_LINE_ATTRIBUTE":
             return sidecars.from_inline(given.get("inlineAttributes", []))
-        return await self._pipeline.staging.attributes(target.ctx, given["s3Location"]["uri"])
+        return await self._pipeline.staging.attributes(target.new_context(), given["s3Location"]["uri"])
 
     @asynccontextmanager
     async def _file(self, target: Target, waiting: Waiting) -> AsyncIterator[tuple[Path, str, str]]:
         """A file with the document, the name that tells its format, and the object's tag if it is one."""
         content = waiting.content["content"]
         if location := content.get("s3", content.get("custom", {})).get("s3Location"):
-            async with self._pipeline.staging.fetched(target.ctx, location["uri"]) as fetched:
+            async with self._pipeline.staging.fetched(target.new_context(), location["uri"]) as fetched:
                 yield fetched.path, location["uri"].rsplit("/", 1)[-1], fetched.etag
             return
         inline = content["custom"]["inlineContent"]

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 from outcrop.engines.inference.engine import EngineError
 from outcrop.jobs import Job, Jobs, Stopped
@@ -27,6 +28,7 @@ from outcrop.services.knowledge_bases.ingestion.objects import MAX_DOCUMENT
 from outcrop.services.knowledge_bases.ingestion.pipeline import Incoming, Pipeline, Target
 from outcrop.services.knowledge_bases.ingestion.spreading import spread
 from outcrop.services.knowledge_bases.ingestion.strategies import strategy
+from outcrop.services.knowledge_bases.ingestion.transformation import Transformation
 from outcrop.services.knowledge_bases.sidecars import SUFFIX, Attributes
 from outcrop.services.knowledge_bases.store import (
     FAILURES,
@@ -84,12 +86,19 @@ class Ingestion:
                 self.stop(job)
                 await self.jobs.wait(job_id(job))
 
-    async def target(self, kb: KnowledgeBase, source: DataSource) -> Target:
+    async def target(self, kb: KnowledgeBase, source: DataSource, job_id: str = "") -> Target:
         """Where a source's documents go. Raises EngineError if the embedding model can't be loaded."""
         principal = Principal(str(kb.body["roleArn"]), f"{kb.id}:ingestion", kind="assumed-role")
-        ctx = self._deps.context(kb.account, kb.region, principal)
-        chunking = source.body.get("vectorIngestionConfiguration", {}).get("chunkingConfiguration")
-        return Target(kb, source, await self._indexes.get(kb), strategy(chunking), ctx)
+        configuration = source.body.get("vectorIngestionConfiguration", {})
+        return Target(
+            kb,
+            source,
+            await self._indexes.get(kb),
+            strategy(configuration.get("chunkingConfiguration")),
+            partial(self._deps.context, kb.account, kb.region, principal),
+            Transformation.of(configuration.get("customTransformationConfiguration")),
+            job_id,
+        )
 
     async def run(self, job: Job) -> None:
         """The job handler."""
@@ -116,9 +125,9 @@ class Ingestion:
     async def _ingest(self, job: Job, kb: KnowledgeBase, source: DataSource, row: IngestionJob) -> None:
         job.check()
         self._store.set_job(row.id, "IN_PROGRESS")
-        target = await self.target(kb, source)
+        target = await self.target(kb, source, row.id)
         if row.scanned is None:
-            await crawl(self._store, target.ctx, source, row.id)
+            await crawl(self._store, target.new_context(), source, row.id)
         job.progress(step="crawled")
         settling = Settling(self._store, self._pipeline, target, row, strict=self._deps.settings.strict)
         await spread(self._changed(row), settling.settle, WIDTH, job.stop)
@@ -180,7 +189,7 @@ class Settling:
         try:
             attributes = Attributes()
             if seen.sidecar_etag:
-                attributes = await self._pipeline.staging.attributes(self._target.ctx, seen.uri + SUFFIX)
+                attributes = await self._pipeline.staging.attributes(self._target.new_context(), seen.uri + SUFFIX)
             kind, chunks = await self._index(seen, known, attributes)
         except DocumentFailure as failure:
             log.warning("%s was not ingested: %s", seen.uri, failure.reason)
@@ -203,12 +212,15 @@ class Settling:
                     return kind, chunks
         if seen.size > MAX_DOCUMENT:
             raise DocumentFailure(TOO_LARGE, "too_large")
-        async with self._pipeline.staging.fetched(self._target.ctx, seen.uri) as file:
+        async with self._pipeline.staging.fetched(self._target.new_context(), seen.uri) as file:
             incoming = Incoming(seen.uri, file.path, os.path.basename(seen.uri), attributes)
             return kind, await self._pipeline.put(self._target, incoming)
 
     def _only_rewrites(self, known: Document, attributes: Attributes) -> bool:
-        """Whether a change of metadata leaves vectors as they are. Columns of a CSV file are metadata too."""
+        """Whether a change of metadata leaves vectors as they are. Columns of a CSV file are metadata too, and a
+        transformation may look at a file's."""
+        if self._target.transformation is not None:
+            return False
         return known.prefix == attributes.prefix() and not known.uri.lower().endswith(".csv")
 
     def _document(self, seen: Crawled, status: str, reason: str | None, chunks: int, prefix: str) -> Document:

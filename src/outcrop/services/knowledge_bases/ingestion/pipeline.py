@@ -20,6 +20,7 @@ from outcrop.services.knowledge_bases.ingestion.failures import DocumentFailure
 from outcrop.services.knowledge_bases.ingestion.objects import Staging
 from outcrop.services.knowledge_bases.ingestion.parents import Parents
 from outcrop.services.knowledge_bases.ingestion.spreading import Turns, in_thread
+from outcrop.services.knowledge_bases.ingestion.transformation import Transformation
 from outcrop.services.knowledge_bases.sidecars import Attributes
 from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBase
 
@@ -42,8 +43,12 @@ class Target:
     source: DataSource
     index: Index
     strategy: Strategy
-    ctx: Context
-    """Calls as the knowledge base's role."""
+    new_context: Callable[[], Context]
+    """Calls as the knowledge base's role. Each call of a function wants a context of its own: its request id is the
+    invocation's."""
+    transformation: Transformation | None = None
+    job_id: str = ""
+    """Of the ingestion job, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,17 @@ class Pipeline:
         EngineError."""
         parsed = await self._parsed(incoming)
         embedder = await self._indexes.embedder(target.kb)
-        pieces = await self._cut(target, parsed, embedder)
-        prefix = incoming.attributes.prefix()
-        vectors = await embedder.embed([prefix + embedded_text(piece.chunk, parsed.title) for piece in pieces])
         naming = self.naming(target, incoming.uri)
-        entries = self._entries(target, naming, pieces, incoming.attributes, vectors)
+        attributes = incoming.attributes
+        pieces = await self._cut(target, parsed, embedder)
+        if target.transformation is not None:
+            pieces, attributes = await target.transformation.apply(
+                target.new_context(), naming, target.job_id, pieces, attributes
+            )
+        self._check_input(target, pieces)
+        prefix = attributes.prefix()
+        vectors = await embedder.embed([prefix + embedded_text(piece.chunk, parsed.title) for piece in pieces])
+        entries = self._entries(target, naming, pieces, attributes, vectors)
         await in_thread(self._write, target, naming, pieces, entries)
         return len(entries)
 
@@ -139,12 +150,15 @@ class Pipeline:
             )
         except TooLong as error:
             raise DocumentFailure(str(error), "too_long") from None
-        if self._settings.strict and target.strategy.kind == "none" and chunks and chunks[0].tokens > MODEL_INPUT:
-            raise DocumentFailure(
-                f"the document has {chunks[0].tokens} tokens, more than the {MODEL_INPUT} that the embedding model "
-                "reads of a chunk, and the chunking strategy NONE doesn't cut it"
-            )
         return [Piece(one) for one in chunks]
+
+    def _check_input(self, target: Target, pieces: Sequence[Piece]) -> None:
+        longest = max((piece.chunk.tokens for piece in pieces), default=0)
+        if self._settings.strict and target.strategy.kind == "none" and longest > MODEL_INPUT:
+            raise DocumentFailure(
+                f"the document has {longest} tokens, more than the {MODEL_INPUT} that the embedding model reads of a "
+                "chunk, and the chunking strategy NONE doesn't cut it"
+            )
 
     def _entries(
         self,
