@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from outcrop.engines.functions import FunctionHost, FunctionSpec, Invocation, Outcome, Runtimes, Variables
+from outcrop.engines.functions.box import Boxes
 
 PYTHON = f"python3.{sys.version_info.minor}"
 
@@ -98,12 +99,19 @@ def runtimes(cache) -> Runtimes:
 
 
 @pytest.fixture
-async def make_host(tmp_path, runtimes) -> AsyncIterator[Callable[..., Functions]]:
+def boxes(tmp_path) -> Boxes | None:
+    """None: plain processes. Test modules that want boxes override it."""
+    return None
+
+
+@pytest.fixture
+async def make_host(tmp_path, runtimes, boxes) -> AsyncIterator[Callable[..., Functions]]:
     made: list[FunctionHost] = []
 
     def make(**options: Any) -> Functions:
         owner = Recorder()
-        host = FunctionHost(owner, options.pop("runtimes", runtimes), tmp_path / f"env{len(made)}", **options)
+        runtimes_ = options.pop("runtimes", runtimes)
+        host = FunctionHost(owner, runtimes_, tmp_path / f"env{len(made)}", **{"boxes": boxes, **options})
         made.append(host)
         return Functions(host, owner, tmp_path / f"code{len(made)}")
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -13,16 +14,30 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from outcrop.engines.functions.box import LANG, OPT, RUNTIME, TASK, View
 from outcrop.engines.functions.output import LineSplitter
 from outcrop.engines.functions.process import Sandbox
 from outcrop.engines.functions.runtime_api import Connection, RuntimeApi
 from outcrop.engines.functions.runtimes import BOOT, Launch
-from outcrop.engines.functions.spec import MAX_RESPONSE, EnvironmentInfo, Invocation, Outcome, Owner, Status, Variables
+from outcrop.engines.functions.spec import (
+    MAX_RESPONSE,
+    EnvironmentInfo,
+    FunctionSpec,
+    Invocation,
+    Line,
+    Outcome,
+    Owner,
+    Status,
+    Variables,
+)
 
 INIT_SECONDS = 10.0
 MEASURE_SECONDS = 0.05
 READ_BYTES = 1 << 18
 MAX_DRAIN = 1 << 22
+ENTRY_FAILED = re.compile(r"bwrap: execvp (.+): (.+)\n")
+"""What bubblewrap says of a command that can't be run."""
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TIMEOUT, TOO_LARGE = "Sandbox.Timedout", "Function.ResponseSizeTooLarge"
 SIGNALS = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted"}
 
@@ -71,36 +86,37 @@ class Environment:
 
     # starting and ending
 
-    async def open(self, launch: Launch, variables: Variables) -> bool:
+    @property
+    def temporary(self) -> Path:
+        """The folder that is its /tmp."""
+        return self._home / "tmp"
+
+    async def open(self, launch: Launch, view: View, variables: Variables) -> bool:
         """Start the process and wait until it asks for work. False: it failed; `fail()` says how, then `close()`."""
         spec = self.info.spec
         self.expires_at = variables.expires_at
         self._address = await self._api.open()
-        temporary = self._home / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
-        layers = [str(layer) for layer in spec.layers]
         environment = {
-            "PATH": launch.path,
+            **_places(spec, launch, view, self.temporary),
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
-            "LD_LIBRARY_PATH": ":".join([str(spec.code), f"{spec.code}/lib", *(f"{layer}/lib" for layer in layers)]),
-            "NODE_PATH": ":".join(f"{layer}/nodejs/node_modules" for layer in layers),
-            "HOME": str(temporary),
-            "TMPDIR": str(temporary),
             "PYTHONDONTWRITEBYTECODE": "1",
             **variables.values,
-            "LAMBDA_TASK_ROOT": str(spec.code),
-            "LAMBDA_RUNTIME_DIR": str(BOOT),
+            "LAMBDA_TASK_ROOT": view(spec.code),
+            "LAMBDA_RUNTIME_DIR": RUNTIME if view.boxed else str(BOOT),
             "_HANDLER": spec.handler,
             "AWS_LAMBDA_RUNTIME_API": self._address,
         }
         self._started = time.perf_counter()
         self._owner.init_started(self.info, launch.note)
-        sandbox = Sandbox(launch.command, environment, spec.code, spec.memory_mb, spec.storage_mb)
+        command = _command(launch, view, environment.get("AWS_LAMBDA_EXEC_WRAPPER", ""), spec)
+        sandbox = Sandbox(command, environment, spec.code, spec.memory_mb, spec.storage_mb, boxed=view.boxed)
         try:
             sandbox.open()
         except OSError as error:
-            self._settle(_Result(b"", "Runtime.InvalidEntrypoint", f"fork/exec {launch.command[0]}: {error.strerror}"))
+            self._settle(
+                _Result(b"", "Runtime.InvalidEntrypoint", f"fork/exec {view(launch.command[0])}: {error.strerror}")
+            )
         else:
             self._sandbox = sandbox
             self._resume_reading()
@@ -138,7 +154,7 @@ class Environment:
     async def wait_closed(self) -> None:
         """Until the process is gone and its private files are removed."""
         await self._exited
-        if self._sandbox is not None:
+        if self._sandbox is not None and not self._sandbox.boxed:
             await asyncio.to_thread(self._sandbox.kill_escaped, f"AWS_LAMBDA_RUNTIME_API={self._address}")
         await asyncio.to_thread(shutil.rmtree, self._home, True)
 
@@ -301,9 +317,19 @@ class Environment:
             data = os.read(self._sandbox.output, READ_BYTES)
         except BlockingIOError:
             return -1
-        if data and (lines := self._lines.feed(data)) and not self._owner.output(self.info, lines):
+        if data and (lines := self._lines.feed(data)) and not self._hear(lines):
             self._stop_reading()
         return len(data)
+
+    def _hear(self, lines: list[Line]) -> bool:
+        """False: the owner takes no more for now."""
+        if self.state == "starting":
+            for line in lines:
+                if match := ENTRY_FAILED.fullmatch(line[1]):
+                    self._settle(_Result(b"", "Runtime.InvalidEntrypoint", f"fork/exec {match[1]}: {match[2]}"))
+                    lines.remove(line)
+                    break
+        return self._owner.output(self.info, lines)
 
     def _drain(self) -> None:
         """Read what was written up to now."""
@@ -313,6 +339,38 @@ class Environment:
             if size <= 0:
                 break
             read += size
+
+
+def _places(spec: FunctionSpec, launch: Launch, view: View, temporary: Path) -> dict[str, str]:
+    """The variables that name places."""
+    if view.boxed:
+        generation = f"{OPT}/nodejs/node{spec.runtime.removeprefix('nodejs').removesuffix('.x')}/node_modules"
+        return {
+            "PATH": f"{LANG}/bin:/usr/local/bin:/usr/bin/:/bin:{OPT}/bin",
+            "LD_LIBRARY_PATH": f"{LANG}/lib:/lib64:/usr/lib64:{RUNTIME}:{RUNTIME}/lib:{TASK}:{TASK}/lib:{OPT}/lib",
+            "NODE_PATH": f"{generation}:{OPT}/nodejs/node_modules:{RUNTIME}/node_modules:{RUNTIME}:{TASK}",
+            "HOME": "/tmp",
+        }
+    layers = [str(layer) for layer in spec.layers]
+    folders = [os.path.dirname(launch.program), *SYSTEM_PATH.split(":"), *(f"{layer}/bin" for layer in layers)]
+    return {
+        "PATH": ":".join(dict.fromkeys(folders)),
+        "LD_LIBRARY_PATH": ":".join([str(spec.code), f"{spec.code}/lib", *(f"{layer}/lib" for layer in layers)]),
+        "NODE_PATH": ":".join(f"{layer}/nodejs/node_modules" for layer in layers),
+        "HOME": str(temporary),
+        "TMPDIR": str(temporary),
+    }
+
+
+def _command(launch: Launch, view: View, wrapper: str, spec: FunctionSpec) -> list[str]:
+    """What is run: the runtime, inside the wrapper script that the function names, inside the box."""
+    command = list(dict.fromkeys(map(view, launch.command)))  # merged layers are one place
+    if wrapper and not view.boxed:
+        for folder, places in ((OPT, reversed(spec.layers)), (TASK, iter([spec.code]))):
+            if wrapper.startswith(f"{folder}/"):
+                found = (place / wrapper[len(folder) + 1 :] for place in places)
+                wrapper = next((str(path) for path in found if path.is_file()), wrapper)
+    return [*view.enter, *([wrapper] if wrapper else ()), *command]
 
 
 class _Result:

@@ -12,8 +12,9 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
+from outcrop.engines.functions.box import Boxes
 from outcrop.engines.functions.environment import Environment
-from outcrop.engines.functions.runtimes import Runtimes
+from outcrop.engines.functions.runtimes import BOOT, Runtimes
 from outcrop.engines.functions.spec import Busy, EnvironmentInfo, FunctionSpec, Invocation, Outcome, Owner
 
 MAX_ENVIRONMENTS = 1000
@@ -37,6 +38,7 @@ class FunctionHost:
         runtimes: Runtimes,
         directory: Path,
         *,
+        boxes: Boxes | None = None,
         max_environments: int | None = None,
         idle_seconds: float = 300.0,
         patience: float = 5.0,
@@ -44,6 +46,7 @@ class FunctionHost:
         self._owner = owner
         self._runtimes = runtimes
         self._directory = directory
+        self._boxes = boxes or Boxes(directory, search_path="", wanted="none")
         self._max = max_environments or _room()
         self._idle_seconds = idle_seconds
         self._patience = patience
@@ -221,7 +224,9 @@ class FunctionHost:
                     await self._clean()
                     launch = await self._runtimes.launch(spec)
                     variables = await self._owner.prepare(environment.info)
-                    opened = await environment.open(launch, variables)
+                    environment.temporary.mkdir(parents=True, exist_ok=True)
+                    view = await self._boxes.view(spec, environment.temporary, BOOT, launch.program, launch.packages)
+                    opened = await environment.open(launch, view, variables)
         except Exception as error:
             failure = error
         finally:

@@ -16,6 +16,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if LINUX else 4096
 MAX_PROCESSES = 1024
 MAX_FILES = 1024
 PIPE_BYTES = 1 << 20
+PRLIMIT = "/usr/bin/prlimit"
 F_SETSIG, F_SETPIPE_SZ = 10, 1031
 
 
@@ -23,8 +24,17 @@ class Sandbox:
     """Start with `open()`. `output` is the reading end of what the group writes to stdout and stderr, non-blocking."""
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], directory: Path, memory_mb: int, file_mb: int
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        memory_mb: int,
+        file_mb: int,
+        *,
+        boxed: bool = False,
     ) -> None:
+        self.boxed = boxed
+        """Whether the command is bubblewrap's, which kills all that it holds when it ends."""
         self._command = list(command)
         self._environment = dict(environment)
         self._directory = directory
@@ -50,7 +60,7 @@ class Sandbox:
             telemetry = os.dup(write)
             try:
                 self._process = subprocess.Popen(
-                    self._command,
+                    [*self._limiter(), *self._command],
                     stdin=subprocess.DEVNULL,
                     stdout=write,
                     stderr=write,
@@ -82,19 +92,23 @@ class Sandbox:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(write, F_SETPIPE_SZ, PIPE_BYTES)
 
+    def _limiter(self) -> list[str]:
+        """The beginning of the command in a box: bubblewrap has forked before `_limit` could reach what it starts."""
+        if not self.boxed or not os.path.exists(PRLIMIT):
+            return []
+        return [PRLIMIT, *(f"--{name}={value}" for name, value in self._limits().items()), "--"]
+
+    def _limits(self) -> dict[str, int]:
+        data = 4 * self._memory + (2 << 30)  # a backstop: `check` measures what is really in use
+        return {"data": data, "fsize": self._file, "nofile": MAX_FILES, "core": 0}
+
     def _limit(self) -> None:
-        if LINUX:
+        if LINUX and not self.boxed:
             import resource
 
             with contextlib.suppress(OSError, ValueError):
-                data = 4 * self._memory + (2 << 30)  # a backstop: `check` measures what is really in use
-                for limit, value in (
-                    (resource.RLIMIT_DATA, data),
-                    (resource.RLIMIT_FSIZE, self._file),
-                    (resource.RLIMIT_NOFILE, MAX_FILES),
-                    (resource.RLIMIT_CORE, 0),
-                ):
-                    resource.prlimit(self.pid, limit, (value, value))
+                for name, value in self._limits().items():
+                    resource.prlimit(self.pid, getattr(resource, f"RLIMIT_{name.upper()}"), (value, value))
 
     async def wait(self) -> int:
         """The exit status, negative for a signal, once the process has ended."""
@@ -109,7 +123,8 @@ class Sandbox:
             finally:
                 loop.remove_reader(descriptor)
                 os.close(descriptor)
-            return self._process.wait()
+            status = self._process.wait()
+            return 128 - status if self.boxed and status > 128 else status  # how bubblewrap passes signals on
         return await asyncio.to_thread(self._process.wait)
 
     def check(self) -> bool:
@@ -127,10 +142,17 @@ class Sandbox:
         """The most memory that was ever in use, in bytes."""
         if LINUX:
             with contextlib.suppress(OSError, ValueError):
-                status = Path(f"/proc/{self.pid}/status").read_bytes()
+                status = Path(f"/proc/{self._runtime()}/status").read_bytes()
                 at = status.index(b"VmHWM:") + 6
                 self.peak = max(self.peak, int(status[at : status.index(b"kB", at)]) << 10)
         return self.peak
+
+    def _runtime(self) -> int:
+        """The process that was asked for; in a box it is the child of its first process."""
+        pid = self.pid
+        for _ in range(2 if self.boxed else 0):
+            pid = next(iter(_children(pid)), pid)
+        return pid
 
     def kill(self) -> None:
         """Kill the group. It is gone once `wait` returns."""
@@ -168,13 +190,17 @@ class Sandbox:
         for pid in found:
             if len(found) > 2 * MAX_PROCESSES:
                 break
-            try:
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
-                        found.extend(map(int, file.read().split()))
-            except OSError:
-                continue
+            found.extend(_children(pid))
         return found
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found.extend(map(int, file.read().split()))
+    return found
 
 
 def _resident(pid: int) -> int:

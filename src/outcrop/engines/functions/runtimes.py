@@ -17,7 +17,6 @@ from outcrop.engines.functions.spec import FunctionSpec
 
 BOOT = Path(__file__).parent / "boot"
 PACKAGES = ("boto3", "awslambdaric")
-SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class RuntimeMissing(Exception):
@@ -30,9 +29,13 @@ class RuntimeMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Launch:
+    """How a function is started, in paths of this machine."""
+
+    program: str
+    """The interpreter; of functions that bring their own, any program of the system."""
     command: tuple[str, ...]
-    path: str
-    """The PATH that the function sees."""
+    packages: Path | None = None
+    """A folder of links to what the runtime comes with."""
     note: str = ""
     """In what the runtime differs from the one asked for."""
 
@@ -93,7 +96,7 @@ class Runtimes:
         if interpreter.version != (3, wanted):
             note = f"{spec.runtime} isn't installed here: running on Python {_dotted(interpreter.version)}"
         command = (interpreter.path, "-S", "-s", str(BOOT / "python.py"), str(packages), *map(str, spec.layers))
-        return Launch(command, _path(interpreter.path, spec), note)
+        return Launch(interpreter.path, command, packages, note)
 
     def _link_packages(self) -> Path:
         """A folder with exactly the packages that AWS's Python runtimes come with, linked from where they are
@@ -127,13 +130,13 @@ class Runtimes:
         note = ""
         if node.version[0] != int(wanted):
             note = f"{spec.runtime} isn't installed here: running on Node.js {_dotted(node.version)}"
-        return Launch((node.path, str(BOOT / "node.mjs")), _path(node.path, spec), note)
+        return Launch(node.path, (node.path, str(BOOT / "node.mjs")), note=note)
 
     def _provided(self, spec: FunctionSpec) -> Launch:
         for folder in (spec.code, *reversed(spec.layers)):
             bootstrap = folder / "bootstrap"
             if bootstrap.is_file() and os.access(bootstrap, os.X_OK):
-                return Launch((str(bootstrap),), _path("/usr/bin/env", spec))
+                return Launch("/usr/bin/env", (str(bootstrap),))
         raise RuntimeMissing(
             "Runtime.InvalidEntrypoint", "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"
         )
@@ -189,11 +192,6 @@ async def _ask(candidate: str) -> Interpreter | None:
         major, minor = version.split(".")[:2]
         return Interpreter(os.path.realpath(path), (int(major), int(minor)))
     return None
-
-
-def _path(interpreter: str, spec: FunctionSpec) -> str:
-    folders = [os.path.dirname(interpreter), *SYSTEM_PATH.split(":"), *(f"{layer}/bin" for layer in spec.layers)]
-    return ":".join(dict.fromkeys(folders))
 
 
 def _dotted(version: tuple[int, int]) -> str:
