@@ -49,6 +49,11 @@ class Settings:
     """How relevant the best passage must be (cosine, 0 to 1) before the built-in answerer answers from it."""
     page_number_base: int = 1
     """What the first page of a PDF is called in `x-amz-bedrock-kb-document-page-number`."""
+    function_sandbox: str = "auto"
+    """What functions run in: `bubblewrap`, `none`, or `auto` for bubblewrap where it works."""
+    nearest_runtime: bool = True
+    """Whether a function runs on the nearest Python or Node.js where the one that its runtime names isn't installed;
+    never in strict mode."""
     log_level: str = "info"
     """`debug`, `info`, `warning` or `error`."""
 

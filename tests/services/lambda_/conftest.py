@@ -133,6 +133,8 @@ class Opened:
     data: Path
     cache: Path
     strict: bool = False
+    sandbox: str = "none"
+    """What functions run in. Plain processes: most tests have them write to a file that the test reads."""
     schedule: Schedule = field(default_factory=lambda: Schedule(retries=(0.05, 0.05), throttle_first=0.05))
     databases: dict[str, Database] = field(default_factory=dict)
     changes: ObjectChanges = field(default_factory=ObjectChanges)
@@ -144,7 +146,9 @@ class Opened:
         self.jobs = Jobs(self._database("jobs"))
         caller = Caller(())
         deps = Deps(
-            settings=Settings(data=self.data, cache=self.cache, strict=self.strict),
+            settings=Settings(
+                data=self.data, cache=self.cache, strict=self.strict, function_sandbox=self.sandbox
+            ),
             data=self.data,
             database=self._database,
             blobs=lambda name: Blobs(self.data / name / "blobs"),

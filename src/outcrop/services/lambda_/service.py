@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from outcrop.engines.functions import FunctionHost, Runtimes
+from outcrop.engines.functions.box import Boxes, Wanted
 from outcrop.services.contract import Context, Deps, Service
 from outcrop.services.hooks import Hooks
 from outcrop.services.lambda_.aliases import Aliases
@@ -37,6 +38,12 @@ class LambdaHooks(Hooks):
         return result.get("StatusCode")
 
 
+def _sandbox(wanted: str) -> Wanted:
+    if wanted not in get_args(Wanted):
+        raise ValueError(f"OUTCROP_FUNCTION_SANDBOX={wanted!r}: expected one of {', '.join(get_args(Wanted))}")
+    return cast(Wanted, wanted)
+
+
 def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]:  # noqa: B008 - it is frozen
     data = deps.data / "lambda"
     strict = deps.settings.strict
@@ -52,10 +59,13 @@ def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]
         deps.settings.cache,
         search_path=machine.get("PATH", ""),
         home=Path(machine["HOME"]) if "HOME" in machine else None,
-        nearest=not strict,
+        nearest=deps.settings.nearest_runtime and not strict,
     )
     watch = Watch(roles, context, deps.endpoint, lambda environment: host.resume(environment))
-    host = FunctionHost(watch, runtimes, data / "environments", patience=0.0 if strict else 5.0)
+    boxes = Boxes(
+        data / "environments", search_path=machine.get("PATH", ""), wanted=_sandbox(deps.settings.function_sandbox)
+    )
+    host = FunctionHost(watch, runtimes, data / "environments", boxes=boxes, patience=0.0 if strict else 5.0)
     runner = Runner(store, code, host, watch, metrics)
     events = Events(store, runner, deps.jobs, metrics, context, schedule)
     invocations = Invocations(store, runner, events)
