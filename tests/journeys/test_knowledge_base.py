@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -331,3 +332,29 @@ def test_create_update_and_delete(base: Base):
     assert base.agent.delete_knowledge_base(knowledgeBaseId=base.id)["status"] == "DELETING"
     with pytest.raises(base.agent.exceptions.ResourceNotFoundException):
         base.agent.get_knowledge_base(knowledgeBaseId=base.id)
+
+
+def test_office_files_and_csv_records_are_ingested(base: Base):
+    files = Path(__file__).parents[1] / "engines/parsing/files"
+    base.put("course.doc", (files / "course.doc").read_bytes())
+    base.put("sales.xls", (files / "sales.xls").read_bytes())
+    base.put("facts.csv", "unit,body,internal\n1,Osmosis moves water.,x\n2,Lava is molten rock.,y\n")
+    sidecar = {
+        "metadataAttributes": {"course": "bio"},
+        "documentStructureConfiguration": {
+            "type": "RECORD_BASED_STRUCTURE_METADATA",
+            "recordBasedStructureMetadata": {
+                "contentFields": [{"fieldName": "body"}],
+                "metadataFieldsSpecification": {"fieldsToExclude": [{"fieldName": "internal"}]},
+            },
+        },
+    }
+    base.s3.put_object(Bucket=base.bucket, Key="facts.csv.metadata.json", Body=json.dumps(sidecar))
+    job = base.sync()
+    assert (job["status"], job["statistics"]["numberOfNewDocumentsIndexed"]) == ("COMPLETE", 3)
+    assert uris(base.retrieve("How much was sold in Bergen?"))[0] == "sales.xls"
+    assert uris(base.retrieve("What is a bucket's name?"))[0] == "course.doc"
+    (found,) = base.retrieve("What is lava?", filter={"equals": {"key": "unit", "value": "2"}})
+    assert found["content"]["text"] == "Lava is molten rock."
+    assert found["metadata"].items() >= {"unit": "2", "course": "bio"}.items()
+    assert "internal" not in found["metadata"]

@@ -132,6 +132,15 @@ def test_chunk_refuses_a_strategy_out_of_range(strategy: Strategy) -> None:
         chunk(document([prose(1)]), strategy, token_spans)
 
 
+@pytest.mark.parametrize("kind", ["default", "none", "fixed", "hierarchical"])
+def test_no_chunk_is_made_of_two_records(kind: str) -> None:
+    pages = tuple(Page(None, (prose(1, at),), (("row", str(at)),)) for at in range(3))
+    chunks = chunk(ParsedDocument(pages, records=True), Strategy(kind), token_spans)  # type: ignore[arg-type]
+    assert [(each.text, each.attributes) for each in chunks] == [
+        (prose(1, at).text, (("row", str(at)),)) for at in range(3)
+    ]
+
+
 def test_hierarchical_cuts_parents_into_children_and_overlaps_within_each_layer() -> None:
     words = [f"w{index}" for index in range(1000)]
     strategy = Strategy("hierarchical", 50, parent_tokens=200, overlap_tokens=20)

@@ -4,7 +4,8 @@ import pytest
 
 from outcrop.engines.parsing import parse_file
 from outcrop.engines.parsing.budget import Budget
-from outcrop.engines.parsing.document import ParsedDocument, ParseError, UnsupportedFormat
+from outcrop.engines.parsing.document import ParsedDocument, ParseError, Records, UnsupportedFormat
+from outcrop.engines.parsing.files import dumps, loads
 
 
 def parse(tmp_path: Path, name: str, text: str | bytes, budget: Budget | None = None) -> ParsedDocument:
@@ -153,6 +154,52 @@ def test_hostile_text_is_read_or_refused_in_time(tmp_path: Path, name: str, text
 def test_csv_is_a_table(tmp_path: Path) -> None:
     document = parse(tmp_path, "a.csv", 'unit,text\n1,"Hello,\nworld"\n\n2,More\n')
     assert blocks(document) == [("table", "unit | text\n1 | Hello, world\n2 | More")]
+
+
+CSV = 'unit,text,internal\n1,"Hello,\nworld",x\n\n2,,y\n3,More\n4, ,z\n'
+
+
+@pytest.mark.parametrize(
+    ("records", "attributes"),
+    [
+        (Records("text"), [(("unit", "1"), ("internal", "x")), (("unit", "3"), ("internal", ""))]),
+        (Records("text", ("unit",)), [(("unit", "1"),), (("unit", "3"),)]),
+        (Records("text", (), ("internal",)), [(("unit", "1"),), (("unit", "3"),)]),
+        (Records("text", ("unit",), ("internal",)), [(("unit", "1"),), (("unit", "3"),)]),
+    ],
+)
+def test_csv_records_are_texts_with_attributes(tmp_path: Path, records: Records, attributes: object) -> None:
+    (tmp_path / "a.csv").write_text(CSV)
+    document = parse_file(tmp_path / "a.csv", records=records)
+    assert document.records
+    assert [[block.text for block in page.blocks] for page in document.pages] == [["Hello,\nworld"], ["More"]]
+    assert [page.attributes for page in document.pages] == attributes
+    assert loads(dumps(document)) == document
+
+
+def test_records_are_for_csv_alone(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("plain")
+    assert not parse_file(tmp_path / "a.txt", records=Records("text")).records
+
+
+@pytest.mark.parametrize(
+    ("records", "says"),
+    [
+        (Records("body"), "no column 'body', only 'unit', 'text', 'internal'"),
+        (Records("text", ("week",)), "no column 'week'"),
+        (Records("text", (), ("week",)), "no column 'week'"),
+    ],
+)
+def test_a_missing_column_is_named(tmp_path: Path, records: Records, says: str) -> None:
+    (tmp_path / "a.csv").write_text(CSV)
+    with pytest.raises(ParseError, match=says):
+        parse_file(tmp_path / "a.csv", records=records)
+
+
+def test_records_without_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("unit,text\n1,\n")
+    with pytest.raises(ParseError, match="no row of the CSV has text in the column 'text'"):
+        parse_file(tmp_path / "a.csv", records=Records("text"))
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.csv", "a.pdf", "a.docx", "a.doc", "a.xlsx", "a.xls"])

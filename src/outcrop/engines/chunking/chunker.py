@@ -57,7 +57,13 @@ def fixed(cutting: Cutting) -> Iterator[Chunk]:
 
 
 def none(cutting: Cutting) -> Iterator[Chunk]:
-    """The whole document, without a page."""
+    """The whole document, without a page; of records, each one."""
+    if cutting.document.records:
+        for page in cutting.pages():
+            if page.text.strip():
+                tokens = page.tokens(0, len(page.text))
+                yield Chunk(0, page.text, None, attributes=page.page.attributes, tokens=tokens)
+        return
     texts = [text for text in cutting.pages() if text.text.strip()]
     if texts:
         whole = "\n\n".join(text.text for text in texts)

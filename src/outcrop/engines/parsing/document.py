@@ -36,6 +36,20 @@ class ParsedDocument:
     title: str = ""
     warnings: tuple[str, ...] = ()
     """What was lost, for people: `page 7 has no text`."""
+    records: bool = False
+    """Each page is a text of its own, such as a row of a CSV: no chunk is made of two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """How the rows of a CSV file become texts with attributes. The columns are named by its first row."""
+
+    content: str
+    """The column that holds the text."""
+    include: tuple[str, ...] = ()
+    """Columns that become attributes; with none, all but the text's."""
+    exclude: tuple[str, ...] = ()
+    """Columns that don't."""
 
 
 class ParseError(Exception):

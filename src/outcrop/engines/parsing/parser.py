@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from outcrop.engines.parsing import formats
-from outcrop.engines.parsing.document import ParsedDocument, ParseError, UnsupportedFormat
+from outcrop.engines.parsing.document import ParsedDocument, ParseError, Records, UnsupportedFormat
 from outcrop.engines.parsing.files import loads
 from outcrop.processes.errors import WorkerCrashed, WorkerError, WorkerKilled, WorkerTimeout, name_of
 from outcrop.processes.limits import MIB, Limits
@@ -53,8 +53,8 @@ class Parser:
         """Is there a reader for files of this name?"""
         return formats.supported(name)
 
-    async def parse(self, path: Path, name: str) -> ParsedDocument:
-        """The document in the file `path`; `name` tells its format.
+    async def parse(self, path: Path, name: str, records: Records | None = None) -> ParsedDocument:
+        """The document in the file `path`; `name` tells its format, `records` how to read the rows of a CSV.
 
         Raises `ParseError` with the reason for people, `UnsupportedFormat` if it is the format. Cancelling ends the
         work at once.
@@ -62,7 +62,7 @@ class Parser:
         formats.reader_name(name)
         limits = self.limits
         allowed = {"file_bytes": limits.file_bytes, "pages": limits.pages, "characters": limits.characters}
-        request = {"path": str(path), "name": name, "limits": allowed}
+        request = {"path": str(path), "name": name, "limits": allowed, "records": records and asdict(records)}
         try:
             data = await self._pool.call(json.dumps(request).encode())
         except WorkerError as error:

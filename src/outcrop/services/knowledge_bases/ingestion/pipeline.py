@@ -133,7 +133,7 @@ class Pipeline:
     async def _parsed(self, incoming: Incoming) -> ParsedDocument:
         parser = await self._open_parser()
         try:
-            return await parser.parse(incoming.path, incoming.name)
+            return await parser.parse(incoming.path, incoming.name, incoming.attributes.records)
         except UnsupportedFormat as error:
             raise DocumentFailure(str(error), "ignored") from None
         except ParseError as error:
