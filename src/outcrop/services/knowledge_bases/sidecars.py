@@ -94,7 +94,7 @@ def _field_names(member: str, fields: Any) -> tuple[str, ...]:
     names = [each.get("fieldName") for each in given] if each_has else [None]
     if not all(isinstance(name, str) and name for name in names):
         raise InvalidAttributes(f'{member} must be a list of objects such as {{"fieldName": "unit"}}')
-    return tuple(names)
+    return tuple(map(str, names))
 
 
 def from_inline(attributes: list[dict[str, Any]]) -> Attributes:
