@@ -208,3 +208,15 @@ def test_a_page_of_another_site_cannot_create_a_function(outcrop_stack: StackPro
     connection.close()
     assert response.status == 403
     assert b"this machine" in answer
+
+
+def test_a_refused_upload_leaves_the_connection_in_order(outcrop_stack):
+    """boto3 announces a body and waits; refused, it never sends it, and uses the connection again."""
+    s3 = outcrop_stack.client("s3")
+    s3.create_bucket(Bucket="orderly")
+    for _ in range(2):
+        with pytest.raises(ClientError) as refused:
+            s3.put_object(Bucket="orderly", Key="a", Body=b"x" * 100, Tagging="aws:a=b")
+        assert refused.value.response["Error"]["Code"] == "InvalidTag"
+        s3.put_object(Bucket="orderly", Key="a", Body=b"y" * 100)
+    assert s3.get_object(Bucket="orderly", Key="a")["Body"].read() == b"y" * 100

@@ -29,10 +29,13 @@ class Inbox:
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.disconnected = False
+        self.asked = empty
+        """Whether anyone wanted the body; a client that expects `100 Continue` sends none before."""
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body's pieces. Raises `Disconnected`."""
         while not self._complete:
+            self.asked = True
             message = await self._receive()
             if message["type"] != "http.request":
                 self.disconnected = True

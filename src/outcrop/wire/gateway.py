@@ -230,6 +230,9 @@ class Gateway:
         elif isinstance(body, bytes) and exchange.method != "HEAD":
             headers = [(name, value) for name, value in headers if name != b"content-length"]
             headers.append((b"content-length", str(len(body)).encode()))
+        if not exchange.inbox.asked and exchange.headers.get("expect", "").lower() == "100-continue":
+            # Refused without its body: the client may send it or not, so what comes next can't be told apart.
+            headers.append((b"connection", b"close"))
         exchange.started = True
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         if bodiless:
