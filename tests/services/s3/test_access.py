@@ -167,3 +167,25 @@ async def test_put_bucket_acl_without_any_grant(client, stocked):
     owner = (await client.get_bucket_acl(Bucket=stocked))["Owner"]
     await client.put_bucket_acl(Bucket=stocked, AccessControlPolicy={"Owner": owner, "Grants": []})
     assert (await client.get_bucket_acl(Bucket=stocked))["Grants"] == []
+
+
+async def test_what_a_policy_denies_is_denied_to_the_owner_too(client, stocked):
+    deny = {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::books/open/*"}
+    everything = {"Effect": "Deny", "Action": "s3:*", "Resource": "arn:aws:s3:::books"}
+    await client.put_bucket_policy(Bucket=stocked, Policy=_policy(deny, everything))
+    with pytest.raises(errors.AccessDenied):
+        await client.delete_object(Bucket=stocked, Key="open/a")
+    objects = [{"Key": "open/a"}, {"Key": "closed/a"}]
+    done = await client.delete_objects(Bucket=stocked, Delete={"Objects": objects})
+    assert [one["Key"] for one in done["Deleted"]] == ["closed/a"]
+    assert [(one["Key"], one["Code"]) for one in done["Errors"]] == [("open/a", "AccessDenied")]
+    with pytest.raises(errors.AccessDenied):
+        await client.list_objects_v2(Bucket=stocked)
+    assert "Deny" in (await client.get_bucket_policy(Bucket=stocked))["Policy"]
+    await client.delete_bucket_policy(Bucket=stocked)
+    assert (await client.list_objects_v2(Bucket=stocked))["KeyCount"] == 1
+
+
+async def test_delete_objects_by_a_stranger(client, stocked):
+    done = await client.anonymous.delete_objects(Bucket=stocked, Delete={"Objects": [{"Key": "open/a"}]})
+    assert [one["Code"] for one in done["Errors"]] == ["AccessDenied"]

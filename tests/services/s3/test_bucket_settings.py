@@ -332,3 +332,17 @@ async def test_settings_survive_a_restart(home):
     await client.create_bucket(Bucket="books")
     await client.put_bucket_tagging(Bucket="books", Tagging={"TagSet": [{"Key": "a", "Value": "1"}]})
     assert (await home.open().get_bucket_tagging(Bucket="books"))["TagSet"] == [{"Key": "a", "Value": "1"}]
+
+
+@pytest.mark.parametrize("kind", ["analytics", "inventory", "metrics", "intelligent_tiering"])
+async def test_put_and_get_configurations_by_id(client, bucket, kind):
+    member = "".join(part.title() for part in kind.split("_")) + "Configuration"
+    given = {"Id": "one"}
+    await getattr(client, f"put_bucket_{kind}_configuration")(Bucket=bucket, Id="one", **{member: given})
+    shown = await getattr(client, f"get_bucket_{kind}_configuration")(Bucket=bucket, Id="one")
+    assert shown[member] == given
+
+
+async def test_put_object_lock_configuration_without_a_body(client, bucket):
+    with pytest.raises(errors.MissingRequestBodyError):
+        await client.put_object_lock_configuration(Bucket=bucket)

@@ -43,6 +43,7 @@ async def test_create_bucket_with_a_bad_name(client, name):
     [
         ("eu-west-1", None, errors.IllegalLocationConstraintException),
         ("eu-west-1", "eu-central-1", errors.IllegalLocationConstraintException),
+        ("us-west-2", "us-east-1", errors.IllegalLocationConstraintException),
         ("us-east-1", "us-east-1", errors.InvalidLocationConstraint),
         ("us-east-1", "mars", errors.InvalidLocationConstraint),
     ],

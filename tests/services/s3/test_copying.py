@@ -108,3 +108,12 @@ async def test_copy_object_with_another_checksum(client, bucket):
     copied = await client.copy_object(Bucket=bucket, Key="b", CopySource=f"{bucket}/a", ChecksumAlgorithm="SHA256")
     assert copied["CopyObjectResult"]["ChecksumSHA256"] == "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="
     assert "ChecksumCRC64NVME" not in copied["CopyObjectResult"]
+
+
+async def test_copy_a_version_onto_its_object(client, bucket):
+    await client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = (await client.put_object(Bucket=bucket, Key="a", Body=b"1"))["VersionId"]
+    await client.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/a?versionId={version}")
+    assert len((await client.list_object_versions(Bucket=bucket))["Versions"]) == 2
+    with pytest.raises(errors.InvalidRequest):
+        await client.copy_object(Bucket=bucket, Key="a", CopySource=f"{bucket}/a")

@@ -142,3 +142,8 @@ async def test_list_multipart_uploads_in_pages_while_aborting(client, bucket, si
             break
         where = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
     assert seen == ["a", "b", "b", "b", "c"]
+
+
+async def test_an_empty_continuation_token(client, bucket):
+    with pytest.raises(errors.InvalidArgument, match="continuation token"):
+        await client.list_objects_v2(Bucket=bucket, ContinuationToken="")

@@ -30,6 +30,9 @@ _BY_BUCKET = {
     "s3:PutBucketAcl": "WRITE_ACP",
 }
 
+_ROOT_KEEPS = ("s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy")
+"""Actions that no policy takes from the owner's root, who could otherwise lock everybody out."""
+
 
 class Access:
     def __init__(self, buckets: BucketStore) -> None:
@@ -38,13 +41,28 @@ class Access:
     def bucket(self, ctx: Context, request: Mapping[str, Any], action: str, key: str | None = None) -> Bucket:
         """The bucket that a request names. Raises NoSuchBucket, AccessDenied. Actions that an object's ACL may allow
         are checked by `object`, once the object is known."""
+        bucket = self.reach(request)
+        self.allow(ctx, bucket, action, key)
+        return bucket
+
+    def reach(self, request: Mapping[str, Any]) -> Bucket:
+        """The bucket that a request names, if it is whose the request expects. Raises NoSuchBucket, AccessDenied."""
         bucket = self.find(request["Bucket"])
         expected = request.get("ExpectedBucketOwner")
         if expected and expected != bucket.account:
             raise errors.AccessDenied
-        if not _owns(ctx, bucket.account) and action not in _BY_OBJECT and not self._given(ctx, bucket, action, key):
-            raise errors.AccessDenied
         return bucket
+
+    def allow(self, ctx: Context, bucket: Bucket, action: str, key: str | None = None) -> None:
+        """Raises AccessDenied. What a policy denies is denied to the owner as well; only the policy itself stays in
+        reach of the owner's root."""
+        if _owns(ctx, bucket.account):
+            if ctx.principal.kind == "root" and action in _ROOT_KEEPS:
+                return
+            if "Deny" in self._effects(ctx, bucket, action, key):
+                raise errors.AccessDenied
+        elif action not in _BY_OBJECT and not self._given(ctx, bucket, action, key):
+            raise errors.AccessDenied
 
     def find(self, name: str) -> Bucket:
         """Raises NoSuchBucket."""
@@ -67,15 +85,11 @@ class Access:
     ) -> bool:
         account = None if ctx.principal.kind == "anonymous" else ctx.account
         block = self._buckets.setting(bucket, "publicAccessBlock") or {}
-        if text := self._buckets.setting(bucket, "policy"):
-            parsed = json.loads(text)
-            resource = f"arn:aws:s3:::{bucket.name}/{key}" if key else f"arn:aws:s3:::{bucket.name}"
-            called = () if account is None else (account, f"arn:aws:iam::{account}:root", ctx.principal.arn)
-            effects = policy.effects(parsed, action, resource, called)
-            if "Deny" in effects:
-                return False
-            if "Allow" in effects and not (block.get("RestrictPublicBuckets") and policy.is_public(parsed)):
-                return True
+        effects = self._effects(ctx, bucket, action, key)
+        if "Deny" in effects:
+            return False
+        if "Allow" in effects and not (block.get("RestrictPublicBuckets") and policy.is_public(self._policy(bucket))):
+            return True
         if action in _BY_OBJECT:
             grants = version.draft.acl if version is not None else None
         else:
@@ -84,6 +98,18 @@ class Access:
             return False
         permission = _BY_OBJECT.get(action) or _BY_BUCKET.get(action)
         return permission is not None and acl.allows(grants, permission, account)
+
+    def _policy(self, bucket: Bucket) -> Mapping[str, Any]:
+        text = self._buckets.setting(bucket, "policy")
+        parsed: Mapping[str, Any] = json.loads(text) if text else {}
+        return parsed
+
+    def _effects(self, ctx: Context, bucket: Bucket, action: str, key: str | None) -> set[str]:
+        """What the bucket's policy says of this: Allow, Deny, both or nothing."""
+        account = None if ctx.principal.kind == "anonymous" else ctx.account
+        resource = f"arn:aws:s3:::{bucket.name}/{key}" if key else f"arn:aws:s3:::{bucket.name}"
+        called = () if account is None else (account, f"arn:aws:iam::{account}:root", ctx.principal.arn)
+        return policy.effects(self._policy(bucket), action, resource, called)
 
 
 def _owns(ctx: Context, account: str) -> bool:

@@ -18,6 +18,27 @@ _DEFAULT_ENCRYPTION = {
 }
 _CORS_METHODS = ("GET", "PUT", "HEAD", "POST", "DELETE")
 
+_ACTIONS = {
+    "policy": "BucketPolicy",
+    "publicAccessBlock": "BucketPublicAccessBlock",
+    "ownershipControls": "BucketOwnershipControls",
+    "cors": "BucketCORS",
+    "encryption": "EncryptionConfiguration",
+    "lifecycle": "LifecycleConfiguration",
+    "replication": "ReplicationConfiguration",
+    "tags": "BucketTagging",
+    "website": "BucketWebsite",
+    "logging": "BucketLogging",
+    "requestPayment": "BucketRequestPayment",
+    "accelerate": "AccelerateConfiguration",
+    "abac": "BucketAbac",
+    "analytics": "AnalyticsConfiguration",
+    "tiering": "IntelligentTieringConfiguration",
+    "inventory": "InventoryConfiguration",
+    "metrics": "MetricsConfiguration",
+}
+"""What policies call reading (Get…) and writing (Put…) each setting."""
+
 
 class _Settings:
     """One JSON value per bucket and kind."""
@@ -30,18 +51,19 @@ class _Settings:
         return self._access.bucket(ctx, request, f"s3:{action}")
 
     def _get(self, ctx: Context, request: Request, kind: str, missing: type[errors.S3Error] | None = None) -> Any:
-        bucket = self._bucket(ctx, request, f"Get{kind}")
+        bucket = self._bucket(ctx, request, f"Get{_ACTIONS[kind.partition('/')[0]]}")
         value = self._store.setting(bucket, kind)
         if value is None and missing is not None:
             raise missing(BucketName=bucket.name)
         return value
 
     def _put(self, ctx: Context, request: Request, kind: str, value: Any) -> Result:
-        self._store.put_setting(self._bucket(ctx, request, f"Put{kind}"), kind, value)
+        self._store.put_setting(self._bucket(ctx, request, f"Put{_ACTIONS[kind.partition('/')[0]]}"), kind, value)
         return {}
 
     def _delete(self, ctx: Context, request: Request, kind: str) -> Result:
-        self._store.delete_setting(self._bucket(ctx, request, f"Put{kind}"), kind)
+        action = "DeleteBucketPolicy" if kind == "policy" else f"Put{_ACTIONS[kind.partition('/')[0]]}"
+        self._store.delete_setting(self._bucket(ctx, request, action), kind)
         return {}
 
 
@@ -181,7 +203,9 @@ class BucketContents(_Settings):
 
     async def put_object_lock_configuration(self, ctx: Context, request: Request) -> Result:
         bucket = self._bucket(ctx, request, "PutBucketObjectLockConfiguration")
-        given = request.get("ObjectLockConfiguration") or {}
+        given = request.get("ObjectLockConfiguration")
+        if given is None:
+            raise errors.MissingRequestBodyError
         if given.get("ObjectLockEnabled") != "Enabled":
             raise errors.MalformedXML
         if bucket.versioning != "Enabled":
@@ -398,7 +422,7 @@ class BucketReports(_Settings):
         return self._get(ctx, request, f"{kind}/{request['Id']}", errors.NoSuchConfiguration)
 
     def _all(self, ctx: Context, request: Request, kind: str, member: str) -> Result:
-        found = self._store.settings(self._bucket(ctx, request, f"Get{kind}"), kind)
+        found = self._store.settings(self._bucket(ctx, request, f"Get{_ACTIONS[kind.partition('/')[0]]}"), kind)
         return {"IsTruncated": False, **({member: found} if found else {})}
 
     def _drop(self, ctx: Context, request: Request, kind: str) -> Result:

@@ -64,6 +64,7 @@ class Buckets:
 
     async def head_bucket(self, ctx: Context, request: Request) -> Result:
         bucket = self._access.bucket(ctx, request, "s3:ListBucket")
+        ctx.headers["content-type"] = "application/xml"
         return {
             "BucketRegion": bucket.region,
             "BucketArn": f"arn:aws:s3:::{bucket.name}",
@@ -119,7 +120,7 @@ def _region(ctx: Context, constraint: str | None) -> str:
             raise errors.IllegalLocationConstraintException
         return HOME
     region = "eu-west-1" if constraint == "EU" else constraint
-    if not _REGION.fullmatch(region) or region == HOME:
+    if not _REGION.fullmatch(region) or region == HOME == ctx.region:
         raise errors.InvalidLocationConstraint(LocationConstraint=constraint)
     if ctx.region not in (HOME, region):
         raise errors.IllegalLocationConstraintException(

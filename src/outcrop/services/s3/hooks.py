@@ -42,6 +42,7 @@ _ROOTS = {
     "list_objects_v2": "ListBucketResult",
     "list_parts": "ListPartsResult",
 }
+_STATUS = {"put_bucket_tagging": 204, "restore_object": 202}
 _ALGORITHMS = (
     "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, "
     "CRC64NVME, SHA1, SHA256]"
@@ -52,6 +53,8 @@ class S3Hooks(Hooks):
     error_wrapper = False
     xml_namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
     xml_roots = _ROOTS
+    lax = frozenset({"createBucketConfiguration.locationConstraint"})
+    """`create_bucket` says more of it, and of regions that the model doesn't list."""
 
     def __init__(self, buckets: BucketStore) -> None:
         self._buckets = buckets
@@ -64,7 +67,9 @@ class S3Hooks(Hooks):
         return not hosts.is_foreign(host) and not raw_path.startswith("/_")
 
     def status(self, operation: str, result: Mapping[str, Any]) -> int | None:
-        return 206 if operation in ("get_object", "head_object") and "ContentRange" in result else None
+        if operation in ("get_object", "head_object") and "ContentRange" in result:
+            return 206
+        return _STATUS.get(operation)
 
     def headers(self, operation: str, request: Mapping[str, Any], sent: Mapping[str, str]) -> Sequence[tuple[str, str]]:
         added = [("x-amz-id-2", b64encode(secrets.token_bytes(57)).decode()), ("Server", "AmazonS3")]
@@ -80,8 +85,6 @@ class S3Hooks(Hooks):
         first = violations[0]
         name, _, inner = first.path.partition(".")
         value = None if first.value is None else str(first.value)
-        if inner.endswith("locationConstraint"):
-            return errors.InvalidLocationConstraint(LocationConstraint=value)
         if inner or name in ("delete", "tagging") or name.lower().endswith("configuration"):
             return errors.MalformedXML() if inner or value is not None else errors.MissingRequestBodyError()
         match name:

@@ -56,7 +56,7 @@ class Lists:
             request.get("StartAfter"),
             limit_of(request, "MaxKeys", "max-keys"),
         )
-        found = self._page(bucket, request, _untoken(token) if token else start or "", limit)
+        found = self._page(bucket, request, start or "" if token is None else _untoken(token), limit)
         encode = _encoder(request)
         result = {
             **_common(bucket, request, found, encode),

@@ -36,7 +36,7 @@ class ObjectSettings:
 
     async def put_object_tagging(self, ctx: Context, request: Request) -> Result:
         bucket, version = self._found(ctx, request, "s3:PutObjectTagging")
-        self._store.set_tags(version, tags.from_set(request["Tagging"].get("TagSet") or (), 10))
+        self._store.set_tags(version, tags.from_set(request["Tagging"].get("TagSet") or (), tags.OBJECT_TAGS))
         self._notices.record(ctx, bucket, version, "ObjectTagging:Put")
         return drafts.version_shown(bucket, version)
 

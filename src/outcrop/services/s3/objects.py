@@ -114,7 +114,7 @@ class Objects:
         return shown
 
     async def delete_objects(self, ctx: Context, request: Request) -> Result:
-        bucket = self._access.bucket(ctx, request, "s3:DeleteObject", "*")
+        bucket = self._access.reach(request)
         wanted = request["Delete"].get("Objects") or []
         if not 1 <= len(wanted) <= 1000:
             raise errors.MalformedXML
@@ -126,6 +126,7 @@ class Objects:
             for one in wanted:
                 named = {name: one[name] for name in ("Key", "VersionId") if one.get(name) is not None}
                 try:
+                    self._access.allow(ctx, bucket, "s3:DeleteObject", one["Key"])
                     done = self._delete(ctx, bucket, one, check_key(one["Key"]), bypass, doomed)
                 except ServiceError as error:
                     failed.append({**named, "Code": error.code, "Message": error.message})
@@ -168,7 +169,8 @@ class Objects:
         if "ETag" in wanted:
             shown["ETag"] = version.etag
         if "Checksum" in wanted and version.checksums:
-            shown["Checksum"] = drafts.checksums_shown(version)
+            whole = drafts.checksums_shown(version)
+            shown["Checksum"] = {name: value.partition("-")[0] for name, value in whole.items()}
         if "ObjectParts" in wanted and version.parts:
             shown["ObjectParts"] = self._parts(version, request)
         if "StorageClass" in wanted:

@@ -29,6 +29,10 @@ class Span:
     """The number of the part, where the client asked for one."""
 
 
+_METHODS = {"Put": "PUT", "Del": "DELETE", "Res": "POST"}
+"""Of the actions that begin so."""
+
+
 class Reading:
     def __init__(self, store: ObjectStore, access: Access) -> None:
         self._store = store
@@ -49,7 +53,9 @@ class Reading:
             if version_id is None:
                 raise errors.NoSuchKey(Key=key, headers=headers)
             raise errors.MethodNotAllowed(
-                Method="GET", ResourceType="DeleteMarker", headers=(*headers, ("Allow", "DELETE"))
+                Method=_METHODS.get(action[3:6], "GET"),
+                ResourceType="DeleteMarker",
+                headers=(*headers, ("Allow", "DELETE")),
             )
         return found
 

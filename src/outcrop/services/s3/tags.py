@@ -9,6 +9,9 @@ from urllib.parse import parse_qsl
 
 from outcrop.services.s3 import errors
 
+OBJECT_TAGS = 10
+"""The most that an object can have."""
+
 _TEXT = re.compile(r"[\w\s.:/=+\-@]*", re.UNICODE)
 
 
@@ -22,12 +25,17 @@ def from_set(pairs: Iterable[Mapping[str, str]], limit: int) -> dict[str, str]:
         if not key or len(key) > 128 or not _TEXT.fullmatch(key):
             raise errors.InvalidTag("The TagKey you have provided is invalid", TagKey=key)
         if key.startswith("aws:"):
-            raise errors.InvalidTag("System tags cannot be added/updated by requester", TagKey=key)
+            raise errors.InvalidTag(
+                "Your TagKey cannot be prefixed with aws:"
+                if limit == OBJECT_TAGS
+                else "System tags cannot be added/updated by requester",
+                TagKey=key,
+            )
         if len(value) > 256 or not _TEXT.fullmatch(value):
             raise errors.InvalidTag("The TagValue you have provided is invalid", TagKey=key, TagValue=value)
         tags[key] = value
     if len(tags) > limit:
-        kind = "Object" if limit == 10 else "Bucket"
+        kind = "Object" if limit == OBJECT_TAGS else "Bucket"
         raise errors.BadRequest(f"{kind} tags cannot be greater than {limit}")
     return tags
 
@@ -44,7 +52,7 @@ def from_header(header: str | None) -> dict[str, str]:
             ArgumentName="x-amz-tagging",
             ArgumentValue=header,
         )
-    return from_set(({"Key": key, "Value": value} for key, value in pairs), 10)
+    return from_set(({"Key": key, "Value": value} for key, value in pairs), OBJECT_TAGS)
 
 
 def to_set(tags: Mapping[str, str]) -> Sequence[dict[str, Any]]:
