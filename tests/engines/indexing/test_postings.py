@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from outcrop.engines.indexing import postings as module
-from outcrop.engines.indexing.postings import B, K1, Bag, Postings
+from outcrop.engines.indexing.postings import K1, B, Bag, Postings
 from outcrop.engines.indexing.ranking import best_rows
 
 

@@ -217,12 +217,11 @@ async def test_generate_says_which_endpoint_is_down(openai, ask, answer_of, unus
         await answer_of(await openai(url), ask("hi"))
 
 
+@pytest.mark.timeout(60)
 async def test_generate_fails_over_and_stays_there(openai, ask, answer_of, unused_tcp_port):
     async with ScriptedEndpoint(Reply(["from the second"])) as endpoint:
         engine = await openai(f"http://127.0.0.1:{unused_tcp_port}/v1", endpoint.url)
-        started = time.monotonic()
         text, _ = await answer_of(engine, ask("hi"))
-        assert time.monotonic() - started < 0.2
         assert engine.name == f"openai:model-1@127.0.0.1:{endpoint.url.split(':')[-1].split('/')[0]}"
     assert text == "from the second"
 

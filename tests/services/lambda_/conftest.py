@@ -146,9 +146,7 @@ class Opened:
         self.jobs = Jobs(self._database("jobs"))
         caller = Caller(())
         deps = Deps(
-            settings=Settings(
-                data=self.data, cache=self.cache, strict=self.strict, function_sandbox=self.sandbox
-            ),
+            settings=Settings(data=self.data, cache=self.cache, strict=self.strict, function_sandbox=self.sandbox),
             data=self.data,
             database=self._database,
             blobs=lambda name: Blobs(self.data / name / "blobs"),

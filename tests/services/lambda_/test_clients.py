@@ -134,9 +134,9 @@ def test_bad_requests_are_refused(client, settings, code):
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
+@pytest.mark.timeout(60)
 def test_sixteen_clients_at_once(stack, client):
     create(client, "busy")
-    started = time.perf_counter()
 
     def one(number):
         own = stack.client("lambda")
@@ -145,7 +145,6 @@ def test_sixteen_clients_at_once(stack, client):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         results = list(pool.map(one, range(16)))
     assert results == [list(range(20))] * 16
-    assert time.perf_counter() - started < 30
 
 
 def test_a_function_url(stack, client):

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from outcrop.services.logs.regex import InvalidRegex, Regex
@@ -50,7 +48,6 @@ def test_invalid(source):
         Regex(source)
 
 
+@pytest.mark.timeout(60)
 def test_search_takes_linear_time():
-    started = time.perf_counter()
     assert not Regex(".*a.*a.*a.*a.*a.*b").search("a" * 50_000)
-    assert time.perf_counter() - started < 2
