@@ -16,8 +16,7 @@ BUSY = ("STARTING", "PENDING", "IN_PROGRESS", "STOPPING", "DELETING", "DELETE_IN
 
 class Base:
     def __init__(self, stack: StackProcess, prefix: str = "", **source: object) -> None:
-        self.s3, self.agent = stack.client("s3"), stack.client("bedrock-agent")
-        self.runtime = stack.client("bedrock-agent-runtime")
+        self.connect(stack)
         self.bucket = f"kb-{uuid.uuid4().hex[:8]}"
         self.s3.create_bucket(Bucket=self.bucket)
         self.id = self.agent.create_knowledge_base(
@@ -29,6 +28,11 @@ class Base:
             },
         )["knowledgeBase"]["knowledgeBaseId"]
         self.source = self.add_source("files", prefix, **source)
+
+    def connect(self, stack: StackProcess) -> None:
+        """Again after the stack was started anew."""
+        self.s3, self.agent = stack.client("s3"), stack.client("bedrock-agent")
+        self.runtime = stack.client("bedrock-agent-runtime")
 
     @property
     def ids(self) -> dict[str, str]:

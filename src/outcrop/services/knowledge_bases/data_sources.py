@@ -19,6 +19,7 @@ from outcrop.services.knowledge_bases.ingestion import strategies
 from outcrop.services.knowledge_bases.ingestion.direct import Direct
 from outcrop.services.knowledge_bases.ingestion.job import Ingestion
 from outcrop.services.knowledge_bases.ingestion.pipeline import Pipeline
+from outcrop.services.knowledge_bases.quotas import Quotas
 from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBaseStore, new_id
 
 CONFIGURATIONS = {"S3": "s3Configuration", "CUSTOM": None}
@@ -28,7 +29,10 @@ PAGE = 500
 
 
 class DataSources:
-    def __init__(self, store: KnowledgeBaseStore, ingestion: Ingestion, direct: Direct, pipeline: Pipeline) -> None:
+    def __init__(
+        self, store: KnowledgeBaseStore, ingestion: Ingestion, direct: Direct, pipeline: Pipeline, quotas: Quotas
+    ) -> None:
+        self._quotas = quotas
         self._store = store
         self._ingestion = ingestion
         self._direct = direct
@@ -40,6 +44,7 @@ class DataSources:
         if (earlier := tokens.earlier()) and (source := self._store.data_source(kb.id, earlier)):
             return {"dataSource": describe(source)}
         _check(request)
+        self._quotas.data_source(kb)
         now = time.time()
         source = DataSource(new_id(), kb.id, request["name"], _body(request), now, now)
         try:

@@ -9,11 +9,13 @@ from outcrop.services.contract import Context, Request, Result
 from outcrop.services.knowledge_bases.common import ClientTokens, find_data_source, find_knowledge_base, when
 from outcrop.services.knowledge_bases.errors import ConflictException, ResourceNotFoundException, ValidationException
 from outcrop.services.knowledge_bases.ingestion.job import Ingestion
+from outcrop.services.knowledge_bases.quotas import Quotas
 from outcrop.services.knowledge_bases.store import FAILURES, IngestionJob, KnowledgeBase, KnowledgeBaseStore, new_id
 
 
 class IngestionJobs:
-    def __init__(self, store: KnowledgeBaseStore, ingestion: Ingestion) -> None:
+    def __init__(self, store: KnowledgeBaseStore, ingestion: Ingestion, quotas: Quotas) -> None:
+        self._quotas = quotas
         self._store = store
         self._ingestion = ingestion
 
@@ -30,6 +32,7 @@ class IngestionJobs:
             )
         if self._store.active_jobs(kb.id):
             raise ConflictException("There is an ongoing ingestion job for this data source")
+        self._quotas.job(ctx)
         now = time.time()
         job = IngestionJob(
             new_id(), kb.id, source.id, request.get("description"), "STARTING", None, None, (), now, now, None
@@ -55,10 +58,10 @@ class IngestionJobs:
         if order := request.get("sortBy"):
             key = (lambda job: job.status) if order["attribute"] == "STATUS" else (lambda job: job.started_at)
             jobs.sort(key=key, reverse=order["order"] == "DESCENDING")
-        try:
-            start = int(request.get("nextToken") or 0)
-        except ValueError:
-            raise ValidationException("The nextToken is not one that ListIngestionJobs gave out.") from None
+        token = str(request.get("nextToken") or "0")
+        if not (token.isascii() and token.isdigit()):
+            raise ValidationException("The nextToken is not one that ListIngestionJobs gave out.")
+        start = int(token[:18])
         end = start + int(request.get("maxResults") or 100)
         answer: dict[str, Any] = {"ingestionJobSummaries": [self._describe(job) for job in jobs[start:end]]}
         if end < len(jobs):

@@ -13,6 +13,7 @@ from outcrop.services.knowledge_bases.errors import ConflictException, Validatio
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.direct import Direct
 from outcrop.services.knowledge_bases.ingestion.job import Ingestion
+from outcrop.services.knowledge_bases.quotas import Quotas
 from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore, new_id
 
 STORES = ("S3_VECTORS", "OPENSEARCH_SERVERLESS")
@@ -20,7 +21,10 @@ STORES = ("S3_VECTORS", "OPENSEARCH_SERVERLESS")
 
 
 class KnowledgeBases:
-    def __init__(self, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion, direct: Direct) -> None:
+    def __init__(
+        self, store: KnowledgeBaseStore, indexes: Indexes, ingestion: Ingestion, direct: Direct, quotas: Quotas
+    ) -> None:
+        self._quotas = quotas
         self._store = store
         self._indexes = indexes
         self._ingestion = ingestion
@@ -31,6 +35,7 @@ class KnowledgeBases:
         if (earlier := tokens.earlier()) and (kb := self._store.knowledge_base(ctx.account, ctx.region, earlier)):
             return {"knowledgeBase": describe(kb, "CREATING")}
         await self._check(ctx, request)
+        self._quotas.knowledge_base(ctx)
         now = time.time()
         kb = KnowledgeBase(new_id(), ctx.account, ctx.region, request["name"], _body(request), now, now)
         try:

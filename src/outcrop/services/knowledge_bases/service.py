@@ -15,6 +15,7 @@ from outcrop.services.knowledge_bases.ingestion.pipeline import Pipeline
 from outcrop.services.knowledge_bases.ingestion.waiting import WaitingStore
 from outcrop.services.knowledge_bases.ingestion_jobs import IngestionJobs
 from outcrop.services.knowledge_bases.knowledge_bases import KnowledgeBases
+from outcrop.services.knowledge_bases.quotas import Quotas
 from outcrop.services.knowledge_bases.retrieval import Retrieval, Search
 from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 from outcrop.services.knowledge_bases.tags import Tags
@@ -31,9 +32,8 @@ def services(deps: Deps) -> tuple[Service, ...]:
     indexes = Indexes(deps.data / "knowledge_bases" / "indexes", deps.models)
     pipeline = Pipeline(deps, indexes, Parents(store.db))
     ingestion = Ingestion(deps, store, indexes, pipeline)
-
-    waiting = WaitingStore(store)
-    direct = Direct(deps, store, waiting, ingestion, pipeline)
+    direct = Direct(deps, store, WaitingStore(store), ingestion, pipeline)
+    quotas = Quotas(deps.settings, store)
 
     async def resume() -> None:
         pipeline.staging.clear()
@@ -44,9 +44,9 @@ def services(deps: Deps) -> tuple[Service, ...]:
     return (
         Service(
             "bedrock-agent",
-            KnowledgeBases(store, indexes, ingestion, direct),
-            DataSources(store, ingestion, direct, pipeline),
-            IngestionJobs(store, ingestion),
+            KnowledgeBases(store, indexes, ingestion, direct, quotas),
+            DataSources(store, ingestion, direct, pipeline, quotas),
+            IngestionJobs(store, ingestion, quotas),
             Documents(deps.settings, store, direct),
             Tags(store),
             hooks=DirectHooks() if not deps.settings.strict else None,

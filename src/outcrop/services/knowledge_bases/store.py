@@ -183,6 +183,12 @@ class KnowledgeBaseStore:
         )
         return [_knowledge_base(row) for row in rows]
 
+    def count_knowledge_bases(self, account: str, region: str) -> int:
+        row = self.db.read_one(
+            "SELECT COUNT(*) AS n FROM knowledge_base WHERE account=? AND region=?", (account, region)
+        )
+        return row["n"] if row else 0
+
     def update_knowledge_base(self, kb_id: str, name: str, body: Mapping[str, Any]) -> None:
         self.db.write(
             "UPDATE knowledge_base SET name=?, body=?, updated_at=? WHERE id=?",
