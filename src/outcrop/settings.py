@@ -47,6 +47,8 @@ class Settings:
     """`int8` or `fp32` for the local embedding model."""
     answer_threshold: float = 0.3
     """How relevant the best passage must be (cosine, 0 to 1) before the built-in answerer answers from it."""
+    auto_sync: bool = False
+    """Sync knowledge bases when their buckets change. The tag `outcrop:auto-sync` of a knowledge base goes before."""
     page_number_base: int = 1
     """What the first page of a PDF is called in `x-amz-bedrock-kb-document-page-number`."""
     function_sandbox: str = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 import uuid
 import zipfile
 
@@ -382,3 +383,22 @@ def test_custom_transformation(outcrop_stack: StackProcess):
     assert results[0]["metadata"]["course"] == "cooking"
     keys = [item["Key"] for item in base.s3.list_objects_v2(Bucket=name)["Contents"]]
     assert any(key.startswith("chunks/aws/bedrock/knowledge_bases/") for key in keys)
+
+
+def test_a_tagged_knowledge_base_syncs_by_itself(outcrop_stack: StackProcess):
+    base = Base(outcrop_stack, prefix="in/")
+    arn = base.agent.get_knowledge_base(knowledgeBaseId=base.id)["knowledgeBase"]["knowledgeBaseArn"]
+    base.put("in/before.txt", TOPICS["bread"])
+    base.agent.tag_resource(resourceArn=arn, tags={"outcrop:auto-sync": "true"})
+    base.put("out/stars.txt", TOPICS["stars"])
+    uri = base.put("in/stars.txt", TOPICS["stars"])
+    deadline = time.monotonic() + 30
+    while base.document(uri)["status"] == "NOT_FOUND" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert base.document(uri)["status"] == "INDEXED"
+    jobs = base.agent.list_ingestion_jobs(**base.ids)["ingestionJobSummaries"]
+    assert [job["description"] for job in jobs] == ["Automatic sync after changes in the bucket"]
+    base.s3.delete_object(Bucket=base.bucket, Key="in/stars.txt")
+    while base.document(uri)["status"] == "INDEXED" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert base.document(uri)["status"] == "NOT_FOUND"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from outcrop.services.contract import Context, Request, Result
@@ -10,7 +9,7 @@ from outcrop.services.knowledge_bases.common import ClientTokens, find_data_sour
 from outcrop.services.knowledge_bases.errors import ConflictException, ResourceNotFoundException, ValidationException
 from outcrop.services.knowledge_bases.ingestion.job import Ingestion
 from outcrop.services.knowledge_bases.quotas import Quotas
-from outcrop.services.knowledge_bases.store import FAILURES, IngestionJob, KnowledgeBase, KnowledgeBaseStore, new_id
+from outcrop.services.knowledge_bases.store import FAILURES, IngestionJob, KnowledgeBase, KnowledgeBaseStore
 
 
 class IngestionJobs:
@@ -33,13 +32,8 @@ class IngestionJobs:
         if self._store.active_jobs(kb.id):
             raise ConflictException("There is an ongoing ingestion job for this data source")
         self._quotas.job(ctx)
-        now = time.time()
-        job = IngestionJob(
-            new_id(), kb.id, source.id, request.get("description"), "STARTING", None, None, (), now, now, None
-        )
-        self._store.add_job(job)
+        job = self._ingestion.begin(kb, source, request.get("description"))
         tokens.keep(job.id)
-        self._ingestion.start(kb, job)
         return {"ingestionJob": self._describe(job)}
 
     async def get_ingestion_job(self, ctx: Context, request: Request) -> Result:

@@ -8,6 +8,7 @@ from outcrop.services.knowledge_bases.data_sources import DataSources
 from outcrop.services.knowledge_bases.documents import Documents
 from outcrop.services.knowledge_bases.generation import Generation
 from outcrop.services.knowledge_bases.indexes import Indexes
+from outcrop.services.knowledge_bases.ingestion.auto_sync import AutoSync
 from outcrop.services.knowledge_bases.ingestion.direct import Direct
 from outcrop.services.knowledge_bases.ingestion.job import Ingestion
 from outcrop.services.knowledge_bases.ingestion.parents import Parents
@@ -34,11 +35,17 @@ def services(deps: Deps) -> tuple[Service, ...]:
     ingestion = Ingestion(deps, store, indexes, pipeline)
     direct = Direct(deps, store, WaitingStore(store), ingestion, pipeline)
     quotas = Quotas(deps.settings, store)
+    auto_sync = AutoSync(deps.settings, store, ingestion, deps.changes)
 
     async def resume() -> None:
         pipeline.staging.clear()
         await ingestion.resume()
         await direct.resume()
+        await auto_sync.resume()
+
+    async def stop() -> None:
+        await auto_sync.aclose()
+        await pipeline.aclose()
 
     search = Search(deps.settings, indexes)
     return (
@@ -51,7 +58,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
             Tags(store),
             hooks=DirectHooks() if not deps.settings.strict else None,
             on_start=resume,
-            on_stop=pipeline.aclose,
+            on_stop=stop,
         ),
         Service(
             "bedrock-agent-runtime",

@@ -224,6 +224,12 @@ class KnowledgeBaseStore:
         )
         return [_data_source(row) for row in rows]
 
+    def all_data_sources(self) -> list[tuple[KnowledgeBase, DataSource]]:
+        """Of every account."""
+        bases = {row["id"]: _knowledge_base(row) for row in self.db.read("SELECT * FROM knowledge_base")}
+        rows = self.db.read("SELECT * FROM data_source")
+        return [(bases[row["kb_id"]], _data_source(row)) for row in rows]
+
     def update_data_source(self, ds_id: str, name: str, body: Mapping[str, Any]) -> None:
         self.db.write(
             "UPDATE data_source SET name=?, body=?, updated_at=? WHERE id=?",

@@ -39,6 +39,7 @@ from outcrop.services.knowledge_bases.store import (
     KnowledgeBase,
     KnowledgeBaseStore,
     OutcomeKind,
+    new_id,
 )
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,14 @@ class Ingestion:
     @property
     def jobs(self) -> Jobs:
         return self._deps.jobs
+
+    def begin(self, kb: KnowledgeBase, source: DataSource, description: str | None = None) -> IngestionJob:
+        """A new job of a source, started."""
+        now = time.time()
+        job = IngestionJob(new_id(), kb.id, source.id, description, "STARTING", None, None, (), now, now, None)
+        self._store.add_job(job)
+        self.start(kb, job)
+        return job
 
     def start(self, kb: KnowledgeBase, job: IngestionJob) -> None:
         """Start the job whose row is already written."""
