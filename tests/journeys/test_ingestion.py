@@ -402,3 +402,15 @@ def test_a_tagged_knowledge_base_syncs_by_itself(outcrop_stack: StackProcess):
     while base.document(uri)["status"] == "INDEXED" and time.monotonic() < deadline:
         time.sleep(0.1)
     assert base.document(uri)["status"] == "NOT_FOUND"
+
+
+def test_tags(outcrop_stack: StackProcess):
+    base = Base(outcrop_stack)
+    arn = base.agent.get_knowledge_base(knowledgeBaseId=base.id)["knowledgeBase"]["knowledgeBaseArn"]
+    base.agent.tag_resource(resourceArn=arn, tags={"team": "a", "stage": "test"})
+    base.agent.untag_resource(resourceArn=arn, tagKeys=["stage"])
+    assert base.agent.list_tags_for_resource(resourceArn=arn)["tags"] == {"team": "a"}
+    for other, code in ((arn[:-10] + "ZZZZZZZZZZ", "ResourceNotFoundException"), ("x" * 30, "ValidationException")):
+        with pytest.raises(ClientError) as caught:
+            base.agent.list_tags_for_resource(resourceArn=other)
+        assert caught.value.response["Error"]["Code"] == code

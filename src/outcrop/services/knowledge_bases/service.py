@@ -22,10 +22,16 @@ from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 from outcrop.services.knowledge_bases.tags import Tags
 
 
-class DirectHooks(Hooks):
+class AgentHooks(Hooks):
+    """The model's pattern of `resourceArn` has `/d` for `\\d` and thus matches no ARN of a knowledge base."""
+
+    lax = frozenset({"resourceArn"})
+
+
+class HelpfulHooks(AgentHooks):
     """Lets through as many documents in a call as AWS's documentation says; `Documents` counts them."""
 
-    lax = frozenset({"documents", "documentIdentifiers"})
+    lax = AgentHooks.lax | {"documents", "documentIdentifiers"}
 
 
 def services(deps: Deps) -> tuple[Service, ...]:
@@ -56,7 +62,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
             IngestionJobs(store, ingestion, quotas),
             Documents(deps.settings, store, direct),
             Tags(store),
-            hooks=DirectHooks() if not deps.settings.strict else None,
+            hooks=AgentHooks() if deps.settings.strict else HelpfulHooks(),
             on_start=resume,
             on_stop=stop,
         ),
