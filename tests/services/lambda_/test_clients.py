@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import time
 import urllib.error
 import urllib.request
@@ -35,9 +36,9 @@ def client(stack):
     return stack.client("lambda")
 
 
-def create(client, name, code=ECHO, **settings):
+def create(client, name, code=ECHO, files=None, **settings):
     request = {"Runtime": PYTHON, "Role": ROLE, "Handler": "app.handler", "Timeout": 20, **settings}
-    client.create_function(FunctionName=name, Code={"ZipFile": zipped(code)}, **request)
+    client.create_function(FunctionName=name, Code={"ZipFile": zipped(code, **(files or {}))}, **request)
     client.get_waiter("function_active_v2").wait(FunctionName=name)
 
 
@@ -225,3 +226,54 @@ def _marked(mark):
             if f"MARK={mark}".encode() in path.read_bytes().split(b"\0"):
                 found.append(path.parent.name)
     return found
+
+
+STREAMING = """
+export const handler = awslambda.streamifyResponse(async (event, stream) => {
+  if (event.rawPath === "/plain") {
+    stream.setContentType("text/plain");
+  } else {
+    const headers = { "Content-Type": "text/x-course", "x-page": "12" };
+    stream = awslambda.HttpResponseStream.from(stream, { statusCode: 201, headers, cookies: ["a=b"] });
+  }
+  for (const piece of ["one ", "two ", "three"]) {
+    stream.write(piece);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  if (event.rawPath === "/broken") throw new RangeError("too far");
+  stream.end();
+});
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node isn't installed")
+def test_a_function_that_streams(stack, client):
+    create(client, "streamer", None, Runtime="nodejs20.x", Handler="index.handler", files={"index.mjs": STREAMING})
+    answer = client.invoke_with_response_stream(FunctionName="streamer", Payload=b'{"rawPath": "/plain"}')
+    assert answer["ResponseStreamContentType"] == "text/plain"
+    arrivals, pieces = [], []
+    for event in answer["EventStream"]:
+        arrivals.append(time.monotonic())
+        pieces.append(event.get("PayloadChunk", {}).get("Payload"))
+    assert (pieces, event) == ([b"one ", b"two ", b"three", None], {"InvokeComplete": {}})
+    assert arrivals[-1] - arrivals[0] > 0.15
+    url = client.create_function_url_config(FunctionName="streamer", AuthType="NONE", InvokeMode="RESPONSE_STREAM")[
+        "FunctionUrl"
+    ]
+    client.add_permission(
+        FunctionName="streamer",
+        StatementId="public",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+    )
+    host = urlsplit(url).hostname
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(stack.url).port)
+    connection.request("GET", "/course", headers={"Host": host})
+    with contextlib.closing(connection), connection.getresponse() as response:
+        assert (response.status, response.headers["x-page"], response.headers["set-cookie"]) == (201, "12", "a=b")
+        assert response.headers["content-type"] == "text/x-course"
+        assert response.read() == b"one two three"
+    broken = client.invoke_with_response_stream(FunctionName="streamer", Payload=b'{"rawPath": "/broken"}')
+    complete = list(broken["EventStream"])[-1]["InvokeComplete"]
+    assert (complete["ErrorCode"], json.loads(complete["ErrorDetails"])["errorMessage"]) == ("Unhandled", "too far")

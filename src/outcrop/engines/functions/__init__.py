@@ -5,7 +5,8 @@
     outcome = await host.invoke(spec, Invocation("id", b"{}"))
 
 `host` keeps environments warm and few, `environment` is one process and its conversation, `runtime_api` the HTTP it
-speaks, `process` its limits, `output` its log lines, `runtimes` how each runtime is started, `archive` how code is
+speaks, `process` its limits, `output` its log lines, `stream` an answer that comes in pieces, `extensions` programs
+beside the runtime, `box` the sandbox around it all, `runtimes` how each runtime is started, `archive` how code is
 unpacked. Nothing here knows what the function is called elsewhere, who may call it or where its logs go: the `Owner`
 does.
 """
@@ -22,8 +23,10 @@ from outcrop.engines.functions.spec import (
     Owner,
     Variables,
 )
+from outcrop.engines.functions.stream import AnswerStream
 
 __all__ = [
+    "AnswerStream",
     "Busy",
     "EnvironmentInfo",
     "FunctionHost",

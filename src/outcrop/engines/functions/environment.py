@@ -10,11 +10,12 @@ import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from outcrop.engines.functions.box import LANG, OPT, RUNTIME, TASK, View
+from outcrop.engines.functions.extensions import SHUTDOWN_SECONDS, Extensions
 from outcrop.engines.functions.output import LineSplitter
 from outcrop.engines.functions.process import Sandbox
 from outcrop.engines.functions.runtime_api import Connection, RuntimeApi
@@ -30,6 +31,7 @@ from outcrop.engines.functions.spec import (
     Status,
     Variables,
 )
+from outcrop.engines.functions.stream import AnswerStream
 
 INIT_SECONDS = 10.0
 MEASURE_SECONDS = 0.05
@@ -37,6 +39,8 @@ READ_BYTES = 1 << 18
 MAX_DRAIN = 1 << 22
 ENTRY_FAILED = re.compile(r"bwrap: execvp (.+): (.+)\n")
 """What bubblewrap says of a command that can't be run."""
+BESIDE = 'while [ "$1" != -- ]; do "$1" & shift; done; shift; exec "$@"'
+"""Starts programs up to `--` in the background, and becomes the command behind it."""
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 TIMEOUT, TOO_LARGE = "Sandbox.Timedout", "Function.ResponseSizeTooLarge"
 SIGNALS = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGABRT: "aborted"}
@@ -71,6 +75,7 @@ class Environment:
         self._api = RuntimeApi(self)
         self._address = ""
         self._sandbox: Sandbox | None = None
+        self.extensions = Extensions(self._about, self._asked)
         self._lines = LineSplitter()
         self._reading = False
         self._waiting: Connection | None = None
@@ -83,6 +88,8 @@ class Environment:
         self._started = 0.0
         self._init_ms: float | None = None
         self._over_limit = False
+        self._ended_for_good = False
+        self._variables: Mapping[str, str] = {}
 
     # starting and ending
 
@@ -95,6 +102,7 @@ class Environment:
         """Start the process and wait until it asks for work. False: it failed; `fail()` says how, then `close()`."""
         spec = self.info.spec
         self.expires_at = variables.expires_at
+        self._variables = variables.values
         self._address = await self._api.open()
         environment = {
             **_places(spec, launch, view, self.temporary),
@@ -109,7 +117,9 @@ class Environment:
         }
         self._started = time.perf_counter()
         self._owner.init_started(self.info, launch.note)
-        command = _command(launch, view, environment.get("AWS_LAMBDA_EXEC_WRAPPER", ""), spec)
+        programs = await asyncio.to_thread(_extensions, spec) if spec.layers else []
+        self.extensions.expected = len(programs)
+        command = _command(launch, view, environment.get("AWS_LAMBDA_EXEC_WRAPPER", ""), spec, programs)
         sandbox = Sandbox(command, environment, spec.code, spec.memory_mb, spec.storage_mb, boxed=view.boxed)
         try:
             sandbox.open()
@@ -136,9 +146,22 @@ class Environment:
         """Kill the process and all it started."""
         if self.state == "dead":
             return
-        self.state = "dead"
+        was_idle, self.state = self.state == "idle", "dead"
         self._cancel_timers()
         self._settle(_Result(b"", "Runtime.ExitError", "Runtime exited with error: signal: killed"))
+        self._on_closed(self)
+        if was_idle and self.extensions.shutdown("spindown", time.time() + SHUTDOWN_SECONDS):
+            self._limit = self._loop.call_later(SHUTDOWN_SECONDS, self._end)
+            self._exited.add_done_callback(lambda _: self._end())
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if self._ended_for_good:
+            return
+        self._ended_for_good = True
+        self._cancel_timers()
+        self.extensions.close()
         self._api.close()
         self._drain()
         self._stop_reading()
@@ -149,7 +172,6 @@ class Environment:
         if rest := self._lines.flush():
             self._owner.output(self.info, rest)
         self._owner.closed(self.info)
-        self._on_closed(self)
 
     async def wait_closed(self) -> None:
         """Until the process is gone and its private files are removed."""
@@ -182,7 +204,10 @@ class Environment:
         self._owner.invoke_started(self.info, invocation)
         waiting, self._waiting = self._waiting, None
         self._started = time.perf_counter()
-        if waiting is None or not waiting.send(invocation, time.time() + timeout):
+        deadline = time.time() + timeout
+        self.extensions.record("platform.start", {"requestId": invocation.request_id})
+        self.extensions.invoke(invocation.request_id, deadline, invocation.function, invocation.trace_id)
+        if waiting is None or not waiting.send(invocation, deadline):
             self._settle(_Result(b"", "Runtime.ExitError", "Runtime exited without providing a reason"))
         self._limit = self._loop.call_later(timeout, self._time_out)
         self._measuring = self._loop.call_later(MEASURE_SECONDS, self._measure)
@@ -205,15 +230,24 @@ class Environment:
         self._drain()
         init_ms, self._init_ms = self._init_ms, None
         outcome = self._outcome(result, duration, init_ms, invocation.request_id)
+        if invocation.stream is not None:
+            invocation.stream.end()
+        self._record_end(invocation, outcome)
         self._owner.invoke_ended(self.info, invocation, outcome)
         if result.error_type == TIMEOUT or self._exited.done():
             self.close()
         elif self.state == "busy":
             self.state = "finishing"
             self.served = True
-            if self._waiting is not None:
-                self._become_idle()
+            self._asked()
         return outcome
+
+    def _record_end(self, invocation: Invocation, outcome: Outcome) -> None:
+        metrics = {"durationMs": round(outcome.duration_ms, 3)}
+        about = {"requestId": invocation.request_id, "status": outcome.status, "metrics": metrics}
+        self.extensions.record("platform.runtimeDone", about)
+        memory = {"memorySizeMB": self.info.spec.memory_mb, "maxMemoryUsedMB": outcome.max_memory_mb}
+        self.extensions.record("platform.report", {**about, "metrics": {**metrics, **memory}})
 
     def _outcome(self, result: _Result, duration: float, init_ms: float | None, request_id: str = "") -> Outcome:
         body, kind, text = result.body, result.error_type, result.message
@@ -263,11 +297,31 @@ class Environment:
         if self._waiting is not None and self._waiting.is_open:
             return False
         self._waiting = connection
-        if self.state == "starting":
-            self._settle(_Result(b""))
-        elif self.state == "finishing":
-            self._become_idle()
+        self._asked()
         return True
+
+    def _asked(self) -> None:
+        """The runtime, or an extension, has asked for more. Once all have, there is room for an invocation."""
+        if self._waiting is not None and self.extensions.are_ready:
+            if self.state == "starting":
+                self._settle(_Result(b""))
+            elif self.state == "finishing":
+                self._become_idle()
+
+    def stream(self) -> AnswerStream | None:
+        return self._invocation.stream if self._invocation else None
+
+    def extension_failed(self, name: str, error_type: str) -> None:
+        self._settle(_Result(b"", error_type, f"The extension {name} has failed"))
+        if self.state != "starting":
+            self.close()
+
+    def _about(self) -> dict[str, str]:
+        return {
+            "functionName": self._variables.get("AWS_LAMBDA_FUNCTION_NAME", ""),
+            "functionVersion": self._variables.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
+            "handler": self.info.spec.handler,
+        }
 
     def current(self) -> str:
         return self._invocation.request_id if self._invocation else ""
@@ -329,6 +383,7 @@ class Environment:
                     self._settle(_Result(b"", "Runtime.InvalidEntrypoint", f"fork/exec {match[1]}: {match[2]}"))
                     lines.remove(line)
                     break
+        self.extensions.lines(lines)
         return self._owner.output(self.info, lines)
 
     def _drain(self) -> None:
@@ -362,15 +417,22 @@ def _places(spec: FunctionSpec, launch: Launch, view: View, temporary: Path) -> 
     }
 
 
-def _command(launch: Launch, view: View, wrapper: str, spec: FunctionSpec) -> list[str]:
-    """What is run: the runtime, inside the wrapper script that the function names, inside the box."""
+def _extensions(spec: FunctionSpec) -> list[Path]:
+    """The extensions' programs; of two of one name, that of the later layer."""
+    found = {path.name: path for layer in spec.layers for path in sorted((layer / "extensions").glob("*"))}
+    return [path for path in found.values() if path.is_file() and os.access(path, os.X_OK)]
+
+
+def _command(launch: Launch, view: View, wrapper: str, spec: FunctionSpec, programs: Sequence[Path]) -> list[str]:
+    """What is run: the runtime, inside the wrapper script that the function names, beside extensions, in the box."""
     command = list(dict.fromkeys(map(view, launch.command)))  # merged layers are one place
     if wrapper and not view.boxed:
         for folder, places in ((OPT, reversed(spec.layers)), (TASK, iter([spec.code]))):
             if wrapper.startswith(f"{folder}/"):
                 found = (place / wrapper[len(folder) + 1 :] for place in places)
                 wrapper = next((str(path) for path in found if path.is_file()), wrapper)
-    return [*view.enter, *([wrapper] if wrapper else ()), *command]
+    beside = ("/bin/sh", "-c", BESIDE, "sh", *map(view, programs), "--") if programs else ()
+    return [*view.enter, *beside, *([wrapper] if wrapper else ()), *command]
 
 
 class _Result:

@@ -1,15 +1,20 @@
 """The Lambda Runtime API over HTTP/1.1 on a loopback port: one small server for each environment, so that no
-environment can reach another's work.
+environment can reach another's work. The Extensions API (`extensions.py`) is answered there too.
 
     GET  /2018-06-01/runtime/invocation/next            waits for work
     POST /2018-06-01/runtime/invocation/<id>/response   ends it, maybe in chunks
     POST /2018-06-01/runtime/invocation/<id>/error      ends it
     POST /2018-06-01/runtime/init/error                 ends the environment
+    GET  /2018-06-01/runtime/restore/next               answers at once: nothing is restored from a snapshot here
+
+A response is streamed on while it comes if the runtime says so (`Lambda-Runtime-Function-Response-Mode: streaming`) and
+the caller takes it so; an error in its midst comes in trailers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -17,12 +22,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import httptools
 
-from outcrop.engines.functions.spec import MAX_RESPONSE, Invocation
+from outcrop.engines.functions.extensions import Extensions
+from outcrop.engines.functions.spec import MAX_RESPONSE, MAX_STREAMED, Invocation
+from outcrop.engines.functions.stream import AnswerStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PREFIX = b"/2018-06-01/runtime/"
+OTHERS = (b"/2020-01-01/", b"/2022-07-01/", b"/2020-08-15/")
 REASONS = {200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 413: "Payload Too Large"}
 
 
@@ -44,6 +52,15 @@ class Conversation(Protocol):
     def failed(self, body: bytes, error_type: str) -> None: ...
 
     def init_failed(self, body: bytes, error_type: str) -> None: ...
+
+    def stream(self) -> AnswerStream | None:
+        """Where a streamed answer to the current invocation goes; None: it is gathered."""
+        ...
+
+    def extension_failed(self, name: str, error_type: str) -> None: ...
+
+    @property
+    def extensions(self) -> Extensions: ...
 
 
 class RuntimeApi:
@@ -78,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._reset()
 
     def _reset(self) -> None:
+        self._stream: AnswerStream | None = None
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
@@ -120,9 +138,31 @@ class Connection(asyncio.Protocol):
         if self._headers.get(b"expect", b"").lower() == b"100-continue" and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
+        if self._headers.get(b"lambda-runtime-function-response-mode", b"").lower() == b"streaming":
+            self._begin_stream()
+
+    def _begin_stream(self) -> None:
+        parts = self._target.removeprefix(PREFIX).split(b"/")
+        if parts[0] == b"invocation" and parts[1:] == [self._conversation.current().encode(), b"response"]:
+            self._stream = self._conversation.stream()
+        if self._stream is not None:
+            content_type = self._headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+            self._stream.begin(content_type, self._pause, self._resume)
+
+    def _pause(self) -> None:
+        if self.is_open and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self.is_open and self._transport is not None:
+            self._transport.resume_reading()
+
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
-        if self._size <= MAX_RESPONSE:
+        if self._stream is not None:
+            if self._size <= MAX_STREAMED:
+                self._stream.feed(body)
+        elif self._size <= MAX_RESPONSE:
             self._body.append(body)
         else:
             self._body.clear()
@@ -130,6 +170,8 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         method: bytes = self._parser.get_method()
         target = self._target
+        if target.startswith(OTHERS):
+            return self._serve_extension(method, target)
         if not target.startswith(PREFIX):
             return self._refuse(404, "Runtime.UnknownPath", f"There is nothing at {target.decode('latin-1')}")
         parts = target[len(PREFIX) :].split(b"/")
@@ -142,9 +184,31 @@ class Connection(asyncio.Protocol):
             case [b"POST", b"init", b"error"]:
                 self.reply(202, (), b'{"status":"OK"}')
                 self._conversation.init_failed(b"".join(self._body), self._error_type())
+            case [b"GET", b"restore", b"next"]:
+                self.reply(200, (), b"{}")
+            case [b"POST", b"restore", b"error"]:
+                self.reply(202, (), b'{"status":"OK"}')
+                self._conversation.init_failed(b"".join(self._body), self._error_type())
             case _:
                 self._refuse(404, "Runtime.UnknownPath", f"There is no {method.decode()} {target.decode('latin-1')}")
         return None
+
+    def _serve_extension(self, method: bytes, target: bytes) -> None:
+        extensions, body = self._conversation.extensions, b"".join(self._body)
+        identifier = self._headers.get(b"lambda-extension-identifier", b"").decode("latin-1")
+        match [method, *target[1:].split(b"/")]:
+            case [b"POST", b"2020-01-01", b"extension", b"register"]:
+                extensions.register(self, self._headers.get(b"lambda-extension-name", b"").decode("latin-1"), body)
+            case [b"GET", b"2020-01-01", b"extension", b"event", b"next"]:
+                extensions.next(self, identifier)
+            case [b"POST", b"2020-01-01", b"extension", (b"init" | b"exit"), b"error"] if extensions.named(identifier):
+                self.reply(202, (), b'{"status":"OK"}')
+                kind = self._headers.get(b"lambda-extension-function-error-type", b"").decode("latin-1")
+                self._conversation.extension_failed(extensions.named(identifier), kind or "Extension.Crash")
+            case [b"PUT", b"2022-07-01", b"telemetry"] | [b"PUT", b"2020-08-15", b"logs"]:
+                extensions.subscribe(self, identifier, body)
+            case _:
+                self._refuse(404, "Extension.UnknownPath", f"There is no {method.decode()} {target.decode('latin-1')}")
 
     # what is answered
 
@@ -152,11 +216,16 @@ class Connection(asyncio.Protocol):
         if request_id != self._conversation.current():
             self._refuse(400, "InvalidRequestID", "Invalid request ID")
             return
-        if self._size > MAX_RESPONSE:
+        stream = self._stream
+        if self._size > (MAX_RESPONSE if stream is None else MAX_STREAMED):
             self._refuse(413, "RequestEntityTooLarge", f"Exceeded maximum allowed payload size ({MAX_RESPONSE} bytes).")
         else:
             self.reply(202, (), b'{"status":"OK"}')
         body = b"".join(self._body)
+        if self._error_type() and not error:  # a streamed answer that broke off
+            body = _decoded(self._headers.get(b"lambda-runtime-function-error-body", b""))
+        if stream is not None and self._size <= MAX_STREAMED:
+            self._size = 0
         if error or self._error_type():
             self._conversation.failed(body, self._error_type())
         else:
@@ -197,3 +266,10 @@ class Connection(asyncio.Protocol):
         if len(body) >= 65536:
             self._transport.write(body)
         return True
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return b""

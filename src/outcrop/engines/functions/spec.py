@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from outcrop.engines.functions.stream import AnswerStream
+
 Line = tuple[int, str]
 """A log line: milliseconds since the epoch, and the text with its line end."""
 
 Status = Literal["success", "error", "timeout"]
 
+MAX_STREAMED = 200 * 1024 * 1024
 MAX_RESPONSE = 6 * 1024 * 1024 + 100
 """Bytes that an answer may have: AWS's 6,291,556."""
 
@@ -51,6 +54,8 @@ class Invocation:
     client_context: str | None = None
     """JSON."""
     trace_id: str = ""
+    stream: AnswerStream | None = None
+    """Takes the answer of a function that streams it; `Outcome.payload` is empty then."""
 
 
 @dataclass(frozen=True, slots=True)

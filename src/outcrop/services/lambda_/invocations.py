@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from outcrop.engines.functions import AnswerStream
 from outcrop.services.contract import Context, Request, Result
 from outcrop.services.lambda_ import lookup
 from outcrop.services.lambda_.errors import InvalidRequestContentException, RequestTooLargeException
@@ -32,6 +33,7 @@ class Invocations:
         self._store = store
         self._runner = runner
         self._events = events
+        self._streaming: set[asyncio.Task[Ran]] = set()
 
     async def invoke(self, ctx: Context, request: Request) -> Result:
         """Callers that are services must be named in the function's policy: see `policy.check_access`."""
@@ -65,14 +67,29 @@ class Invocations:
         if request.get("InvocationType") == "DryRun":
             return {"StatusCode": 204, "ExecutedVersion": version.version}
         payload = await _payload(request, MAX_SYNCHRONOUS, "InvokeWithResponseStream")
-        ran = await self._runner.run(
-            function, version, name, payload, ctx.request_id, client_context=_client_context(request), trace_id=_trace()
+        context, stream = _client_context(request), AnswerStream()
+        running = asyncio.create_task(
+            self._runner.run(
+                function,
+                version,
+                name,
+                payload,
+                ctx.request_id,
+                client_context=context,
+                trace_id=_trace(),
+                stream=stream,
+            )
         )
+        self._streaming.add(running)
+        running.add_done_callback(self._streaming.discard)
+        await asyncio.wait([running, stream.begun], return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()  # raises what kept the function from running
         return {
             "StatusCode": 200,
             "ExecutedVersion": version.version,
-            "ResponseStreamContentType": "application/octet-stream",
-            "EventStream": _stream(ran, tail=request.get("LogType") == "Tail"),
+            "ResponseStreamContentType": stream.content_type,
+            "EventStream": _stream(running, stream, tail=request.get("LogType") == "Tail"),
         }
 
     def _find(self, ctx: Context, request: Request) -> tuple[FunctionName, Function, Version]:
@@ -83,7 +100,15 @@ class Invocations:
         return name, function, version
 
 
-async def _stream(ran: Ran, *, tail: bool) -> AsyncIterator[dict[str, Any]]:
+async def _stream(running: asyncio.Task[Ran], stream: AnswerStream, *, tail: bool) -> AsyncIterator[dict[str, Any]]:
+    """A caller that goes away lets the function run on, as on AWS."""
+    try:
+        if not running.done() or stream.begun.done():
+            async for piece in stream:
+                yield {"PayloadChunk": {"Payload": piece}}
+        ran = await asyncio.shield(running)
+    finally:
+        stream.abandon()
     complete: dict[str, Any] = {}
     if ran.failed:
         complete["ErrorCode"] = "Unhandled"

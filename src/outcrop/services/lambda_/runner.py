@@ -7,7 +7,15 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from outcrop.engines.functions import Busy, FunctionHost, FunctionSpec, Invocation, Outcome, RuntimeMissing
+from outcrop.engines.functions import (
+    AnswerStream,
+    Busy,
+    FunctionHost,
+    FunctionSpec,
+    Invocation,
+    Outcome,
+    RuntimeMissing,
+)
 from outcrop.services.lambda_.code import CodeStore
 from outcrop.services.lambda_.concurrency import Running, throttled
 from outcrop.services.lambda_.errors import TooManyRequestsException
@@ -48,12 +56,14 @@ class Runner:
         *,
         client_context: str | None = None,
         trace_id: str = "",
+        stream: AnswerStream | None = None,
     ) -> Ran:
         """`invoked` is the function as the caller named it. A function that fails is a result; raises
         TooManyRequestsException."""
+        invocation = Invocation(request_id, payload, invoked.qualified_arn, client_context, trace_id, stream)
         try:
             with self._running.enter(function) as at_once:
-                ran = await self._run(version, invoked, payload, request_id, client_context, trace_id)
+                ran = await self._run(version, invocation)
         except TooManyRequestsException:
             self._metrics.record(invoked, Throttles=1)
             raise
@@ -61,17 +71,8 @@ class Runner:
         self._metrics.record(invoked, **values, Duration=ran.outcome.duration_ms)
         return ran
 
-    async def _run(
-        self,
-        version: Version,
-        invoked: FunctionName,
-        payload: bytes,
-        request_id: str,
-        client_context: str | None,
-        trace_id: str,
-    ) -> Ran:
-        spec = await self._spec(version)
-        invocation = Invocation(request_id, payload, invoked.qualified_arn, client_context, trace_id)
+    async def _run(self, version: Version, invocation: Invocation) -> Ran:
+        spec, request_id = await self._spec(version), invocation.request_id
         with self._watch.keep_tail(request_id) as tail:
             try:
                 return Ran(await self._host.invoke(spec, invocation), tail())

@@ -16,12 +16,12 @@ from outcrop.services.contract import Context, ServiceError
 from outcrop.services.lambda_.code import PATH, CodeStore
 from outcrop.services.lambda_.invocations import Invocations
 from outcrop.services.lambda_.store import Function, LambdaStore, Timed
+from outcrop.services.lambda_.url_answers_surface import JSON, buffered, failed, streamed
 from outcrop.services.surface import HttpRequest, HttpResponse
 
 HOST = re.compile(r"(?P<id>[a-z0-9]{32})\.lambda-url\.[a-z0-9-]+\..+")
 URL_PATH = re.compile(r"/_outcrop/lambda/url/(?P<id>[a-z0-9]{32})(?P<path>/.*)?")
 MAX_BODY = 6 * 1024 * 1024
-JSON = (("content-type", "application/json"),)
 TEXT = re.compile(r"text/.*|application/(json|javascript|xml|x-www-form-urlencoded|[\w.+-]*\+(json|xml))")
 
 
@@ -79,10 +79,13 @@ class FunctionUrls:
         if url.qualifier:
             call["Qualifier"] = url.qualifier
         try:
-            answer = await self._invocations.invoke(ctx, call)
+            if url.settings.get("InvokeMode") == "RESPONSE_STREAM":
+                response = await streamed(await self._invocations.invoke_with_response_stream(ctx, call))
+            else:
+                answer = await self._invocations.invoke(ctx, call)
+                response = failed() if "FunctionError" in answer else buffered(answer["Payload"])
         except ServiceError as error:
             return _message(429 if error.status == 429 else 502, error.message or error.code, key="Message")
-        response = _failed() if "FunctionError" in answer else _response(answer["Payload"])
         return HttpResponse(response.status, (*response.headers, *cors), response.body)
 
     def _open(self, function: Function, url: Timed) -> bool:
@@ -149,44 +152,6 @@ def _event(ctx: Context, request: HttpRequest, url_id: str, path: str, body: byt
         event["isBase64Encoded"] = text is None
         event["body"] = base64.b64encode(body).decode() if text is None else text
     return event
-
-
-def _response(payload: bytes) -> HttpResponse:
-    """What a function's answer means: a response object, or else a body."""
-    try:
-        answer = json.loads(payload or b"null")
-    except ValueError:
-        return HttpResponse(200, JSON, payload)
-    if not isinstance(answer, dict) or "statusCode" not in answer:
-        return HttpResponse(200, JSON, answer.encode() if isinstance(answer, str) else payload)
-    body = answer.get("body")
-    try:
-        status = int(answer["statusCode"])
-        given: Mapping[str, Any] = answer.get("headers") or {}
-        headers = [(str(name).lower(), _header(value)) for name, value in given.items()]
-        headers += [("set-cookie", _header(cookie)) for cookie in answer.get("cookies") or ()]
-        if not isinstance(body, str):
-            data = b"" if body is None else json.dumps(body).encode()
-        else:
-            data = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
-    except (TypeError, ValueError, AttributeError):
-        return _failed()
-    if not 100 <= status <= 599:
-        return _failed()
-    if all(name != "content-type" for name, _ in headers):
-        headers.append(JSON[0])
-    return HttpResponse(status, tuple(headers), data)
-
-
-def _header(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if "\r" in text or "\n" in text:
-        raise ValueError("a header with a line break")
-    return text
-
-
-def _failed() -> HttpResponse:
-    return HttpResponse(502, JSON, b"Internal Server Error")
 
 
 def _message(status: int, text: str, *, key: str = "message") -> HttpResponse:

@@ -149,19 +149,68 @@ async function respond(handler, event, context) {
     const answer = JSON.stringify((await run(handler, event, context)) ?? null) ?? "null";
     return request("POST", target, { "Content-Type": "application/json" }, answer);
   }
+  return streamAnswer(target, (stream) => handler(event, stream, context));
+}
+
+async function streamAnswer(target, produce) {
   const stream = new PassThrough();
+  const options = { host, port, agent, method: "POST", path: `/2018-06-01/runtime/${target}` };
   let type = "application/octet-stream";
+  let sent;
   stream.setContentType = (given) => (type = given);
-  const pieces = [];
-  stream.on("data", (piece) => pieces.push(piece));
-  await handler(event, stream, context);
+  const answered = new Promise((resolve, reject) => {
+    const begin = () => {
+      if (sent) return;
+      const headers = {
+        "Content-Type": type,
+        "Lambda-Runtime-Function-Response-Mode": "streaming",
+        "Transfer-Encoding": "chunked",
+        Trailer: "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body",
+      };
+      sent = http.request({ ...options, headers }, (response) => response.resume().on("end", resolve));
+      sent.on("error", reject);
+    };
+    stream.on("data", (piece) => {
+      begin();
+      if (!sent.write(piece)) {
+        stream.pause();
+        sent.once("drain", () => stream.resume());
+      }
+    });
+    stream.on("end", () => {
+      begin();
+      sent.end();
+    });
+    stream.on("error", reject);
+  });
+  try {
+    await produce(stream);
+  } catch (error) {
+    if (!sent) throw error;
+    const described = describe(error);
+    log("ERROR", ["Invoke Error", JSON.stringify(described)]);
+    sent.addTrailers({
+      "Lambda-Runtime-Function-Error-Type": described.errorType,
+      "Lambda-Runtime-Function-Error-Body": Buffer.from(JSON.stringify(described)).toString("base64"),
+    });
+    sent.end();
+    return answered;
+  }
   stream.end();
-  return request("POST", target, { "Content-Type": type }, Buffer.concat(pieces));
+  return answered;
+}
+
+function withPrelude(stream, prelude) {
+  // status, headers and cookies in front of the body, then eight zero bytes
+  stream.setContentType("application/vnd.awslambda.http-integration-response");
+  stream.write(JSON.stringify(prelude ?? {}));
+  stream.write(Buffer.alloc(8));
+  return stream;
 }
 
 globalThis.awslambda = {
   streamifyResponse: (handler) => Object.assign(handler, { [STREAMING]: true }),
-  HttpResponseStream: { from: (stream) => stream },
+  HttpResponseStream: { from: withPrelude },
 };
 
 for (const [event, name] of [["uncaughtException", undefined], ["unhandledRejection", "Runtime.UnhandledPromiseRejection"]]) {
