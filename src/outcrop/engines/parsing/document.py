@@ -38,6 +38,8 @@ class ParsedDocument:
     """What was lost, for people: `page 7 has no text`."""
     records: bool = False
     """Each page is a text of its own, such as a row of a CSV: no chunk is made of two."""
+    scanned: tuple[int, ...] = ()
+    """Numbers of the pages that are pictures of text and were not read."""
 
 
 @dataclass(frozen=True, slots=True)

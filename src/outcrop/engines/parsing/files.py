@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from outcrop.engines.parsing.budget import Budget
 from outcrop.engines.parsing.document import Block, Page, ParsedDocument, ParseError, Records
 from outcrop.engines.parsing.formats import extension, reader
+
+if TYPE_CHECKING:
+    from outcrop.engines.parsing.recognised import Recognised
 
 
 def parse_file(
@@ -22,12 +27,36 @@ def parse_file(
     `Parser`.
     """
     name = name or path.name
+    budget = budget or Budget()
+    document = _read(path, name, replace(budget), records)
+    if not document.scanned:
+        return document
+    from outcrop.engines.parsing import ocr
+
+    recogniser = ocr.find()
+    if recogniser is None:
+        return ocr.unread(document)
+    seen, failures = [], []
+    for number in document.scanned:
+        try:
+            seen.append(ocr.recognise(path, number, recogniser))
+        except ParseError as error:
+            failures.append(str(error))
+    return ocr.unread(_read(path, name, budget, records, seen) if seen else document, failures)
+
+
+def _read(
+    path: Path, name: str, budget: Budget, records: Records | None, seen: Sequence[Recognised] = ()
+) -> ParsedDocument:
     read = reader(name)
     if records is not None and extension(name) == ".csv":
         from outcrop.engines.parsing.formats.csv import read_records
 
         read = partial(read_records, records=records)
-    budget = budget or Budget()
+    elif seen:
+        from outcrop.engines.parsing.pdf.file import read as read_pdf
+
+        read = partial(read_pdf, seen=seen)
     try:
         budget.check_bytes(path.stat().st_size)
         return read(path, budget)
@@ -36,11 +65,16 @@ def parse_file(
 
 
 def work(payload: bytes, report: Callable[[str], None]) -> bytes:
-    """The worker's function: a request of `Parser` as JSON in, the document as JSON out."""
+    """The worker's function: a request of `Parser` as JSON in, the document as JSON out. Scans are left to it."""
     request = json.loads(payload)
     budget = Budget(**request["limits"], report=report)
     records = Records(**request["records"]) if request.get("records") else None
-    return dumps(parse_file(Path(request["path"]), request["name"], budget, records))
+    seen: list[Recognised] = []
+    if request["seen"]:
+        from outcrop.engines.parsing.recognised import revived
+
+        seen = [revived(fields) for fields in request["seen"]]
+    return dumps(_read(Path(request["path"]), request["name"], budget, records, seen))
 
 
 def dumps(document: ParsedDocument) -> bytes:
@@ -49,13 +83,15 @@ def dumps(document: ParsedDocument) -> bytes:
         for page in document.pages
     ]
     text = json.dumps(
-        [document.title, document.warnings, document.records, pages], ensure_ascii=False, separators=(",", ":")
+        [document.title, document.warnings, document.records, document.scanned, pages],
+        ensure_ascii=False,
+        separators=(",", ":"),
     )
     return text.encode("utf-8", errors="replace")
 
 
 def loads(data: bytes) -> ParsedDocument:
-    title, warnings, records, pages = json.loads(data)
+    title, warnings, records, scanned, pages = json.loads(data)
     return ParsedDocument(
         tuple(
             Page(
@@ -68,4 +104,5 @@ def loads(data: bytes) -> ParsedDocument:
         title,
         tuple(warnings),
         records,
+        tuple(scanned),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from outcrop.engines.parsing import formats
+from outcrop.engines.parsing import formats, ocr
 from outcrop.engines.parsing.document import ParsedDocument, ParseError, Records, UnsupportedFormat
 from outcrop.engines.parsing.files import loads
+from outcrop.engines.parsing.recognised import Recognised
 from outcrop.processes.errors import WorkerCrashed, WorkerError, WorkerKilled, WorkerTimeout, name_of
 from outcrop.processes.limits import MIB, Limits
 from outcrop.processes.pool import WorkerPool
@@ -26,6 +28,11 @@ class ParseLimits:
     file_bytes: int = 50 * MIB
     pages: int = 5_000
     characters: int = 20_000_000
+    scans: int = 500
+    """Pages that OCR reads."""
+    scan_seconds: float = 120.0
+    """For each of them; they don't count for `seconds`."""
+    scan_memory_bytes: int = 3 * 1024 * MIB
 
 
 class Parser:
@@ -42,12 +49,23 @@ class Parser:
             ),
             workers,
         )
+        self._recognisers = WorkerPool(
+            "outcrop.engines.parsing.ocr:work",
+            Limits(
+                wall_seconds=self.limits.scan_seconds,
+                memory_bytes=self.limits.scan_memory_bytes,
+                retire_bytes=self.limits.scan_memory_bytes // 2,
+            ),
+            workers,
+        )
 
     async def open(self) -> None:
         await self._pool.open()
+        await self._recognisers.open()
 
     async def aclose(self) -> None:
         await self._pool.aclose()
+        await self._recognisers.aclose()
 
     def supported(self, name: str) -> bool:
         """Is there a reader for files of this name?"""
@@ -60,22 +78,61 @@ class Parser:
         work at once.
         """
         formats.reader_name(name)
+        document = await self._read(path, name, records)
+        return await self._with_scans(path, name, document) if document.scanned else document
+
+    async def _read(
+        self, path: Path, name: str, records: Records | None = None, seen: Sequence[Recognised] = ()
+    ) -> ParsedDocument:
         limits = self.limits
-        allowed = {"file_bytes": limits.file_bytes, "pages": limits.pages, "characters": limits.characters}
-        request = {"path": str(path), "name": name, "limits": allowed, "records": records and asdict(records)}
-        try:
-            data = await self._pool.call(json.dumps(request).encode())
-        except WorkerError as error:
-            raise _named(error) from None
-        except WorkerTimeout as error:
-            raise ParseError(f"parsing took longer than {error.seconds:g} s{_where(error.progress)}") from None
-        except WorkerKilled as error:
-            amount = f"{limits.memory_bytes // MIB:,} MiB of memory" if error.resource == "memory" else "time"
-            raise ParseError(f"parsing needed more than {amount}{_where(error.progress)}") from None
-        except WorkerCrashed as error:
-            cause = name_of(error.code)
-            raise ParseError(f"the document makes its reader crash with {cause}{_where(error.progress)}") from None
+        request = {
+            "path": str(path),
+            "name": name,
+            "limits": {"file_bytes": limits.file_bytes, "pages": limits.pages, "characters": limits.characters},
+            "records": records and asdict(records),
+            "seen": [astuple(page) for page in seen],
+        }
+        data = await _call(self._pool, request, "parsing")
         return await asyncio.to_thread(loads, data) if len(data) > _LARGE else loads(data)
+
+    async def _with_scans(self, path: Path, name: str, document: ParsedDocument) -> ParsedDocument:
+        """The document read again with what OCR finds on its scanned pages. A page that fails is a warning."""
+        recogniser = ocr.find()
+        if recogniser is None:
+            return ocr.unread(document)
+        numbers = document.scanned[: self.limits.scans]
+        failures: list[str] = []
+
+        async def recognise(number: int) -> Recognised | None:
+            request = {"path": str(path), "page": number, "recogniser": recogniser}
+            try:
+                return ocr.loads(await _call(self._recognisers, request, "OCR"))
+            except ParseError as error:
+                failures.append(str(error))
+                return None
+
+        seen = [page for page in await asyncio.gather(*map(recognise, numbers)) if page is not None]
+        if len(numbers) < len(document.scanned):
+            failures.append(f"at most {self.limits.scans} scanned pages are read")
+        if not seen:
+            return ocr.unread(document, failures)
+        return ocr.unread(await self._read(path, name, seen=seen), failures)
+
+
+async def _call(pool: WorkerPool, request: object, doing: str) -> bytes:
+    """The answer of a child process. Raises `ParseError` with what went wrong, for people."""
+    try:
+        return await pool.call(json.dumps(request).encode())
+    except WorkerError as error:
+        raise _named(error) from None
+    except WorkerTimeout as error:
+        raise ParseError(f"{doing} took longer than {error.seconds:g} s{_where(error.progress)}") from None
+    except WorkerKilled as error:
+        amount = f"{pool.limits.memory_bytes // MIB:,} MiB of memory" if error.resource == "memory" else "time"
+        raise ParseError(f"{doing} needed more than {amount}{_where(error.progress)}") from None
+    except WorkerCrashed as error:
+        cause = name_of(error.code)
+        raise ParseError(f"the document makes its reader crash with {cause}{_where(error.progress)}") from None
 
 
 def _named(error: WorkerError) -> ParseError:

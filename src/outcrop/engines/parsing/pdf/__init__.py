@@ -8,4 +8,5 @@ rows.py       segments of a region -> rows of cells
 blocks.py     rows -> headings, paragraphs, lists, tables, code
 mending.py    hyphens at line ends, ligatures
 hidden.py     text that can't be seen
+scans.py      pages whose text is a picture
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from outcrop.engines.parsing.pdf.furniture import drop_furniture
 from outcrop.engines.parsing.pdf.hidden import drop_hidden
 from outcrop.engines.parsing.pdf.mending import HYPHEN, Vocabulary
 from outcrop.engines.parsing.pdf.rows import rows
+from outcrop.engines.parsing.pdf.scans import as_page, is_scan
 from outcrop.engines.parsing.pdf.segments import PageText, page_text, turned
+from outcrop.engines.parsing.ranges import ranges
+from outcrop.engines.parsing.recognised import Recognised
 
 _REASONS = {
     pdfium.FPDF_ERR_FILE: "the PDF can't be opened",
@@ -28,22 +32,26 @@ _REASONS = {
 _NO_TITLE = re.compile(r"untitled|microsoft word|\.(?:docx?|pdf|tex|dvi|indd|pptx?|qxd)$|^\W*$|anonymous", re.I)
 
 
-def read(path: Path, budget: Budget) -> ParsedDocument:
+def read(path: Path, budget: Budget, seen: Iterable[Recognised] = ()) -> ParsedDocument:
+    """`seen` is what OCR read on scanned pages. Without it, the document tells in `scanned` where it is needed, and
+    may have no page."""
     try:
         document = pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
         reason = _REASONS.get(error.err_code, "the PDF has no pages, or none that can be found")
         raise ParseError(reason) from None
     try:
-        return _Reader(document, budget).read()
+        return _Reader(document, budget, seen).read()
     finally:
         document.close()
 
 
 class _Reader:
-    def __init__(self, document: Any, budget: Budget) -> None:
+    def __init__(self, document: Any, budget: Budget, seen: Iterable[Recognised]) -> None:
         self._document = document
         self._budget = budget
+        self._seen = {found.number: found for found in seen}
+        self._scanned: list[int] = []
         self._warnings: list[str] = []
 
     def read(self) -> ParsedDocument:
@@ -61,12 +69,16 @@ class _Reader:
                 broken.append(index + 1)
             else:
                 contents.append(content)
-                if not content.segments:
+                if not content.segments and content.number not in self._scanned:
                     empty.append(index + 1)
         if len(broken) == count:
             raise ParseError("no page of the PDF can be read")
-        if len(broken) + len(empty) == count:
-            raise ParseError(f"the PDF has no text on its {count} page(s); scanned pages need OCR")
+        if not any(content.segments for content in contents):
+            if self._scanned:
+                return ParsedDocument((), scanned=tuple(self._scanned))
+            raise ParseError(
+                f"the PDF has no text on its {count} page(s){', and OCR found none' if self._seen else ''}"
+            )
         self._warn(broken, "can't be read")
         self._warn(empty, "has no text", "have no text")
         self._budget.report(f"layout of {count} pages")
@@ -74,7 +86,7 @@ class _Reader:
 
     def _warn(self, numbers: list[int], one: str, many: str | None = None) -> None:
         if numbers:
-            self._warnings.append(f"{_ranges(numbers)} {one if len(numbers) == 1 else many or one}")
+            self._warnings.append(f"{ranges(numbers)} {one if len(numbers) == 1 else many or one}")
 
     def _page(self, index: int) -> PageText | None:
         """The text of one page, or None where pdfium can't read it."""
@@ -88,13 +100,25 @@ class _Reader:
             content = page_text(page, textpage, index + 1, self._budget.take_characters)
             if dropped := drop_hidden(page, content):
                 self._warnings.append(f"page {index + 1}: {dropped} characters that can't be seen are left out")
-            return content
+            return self._looked_at(page, content, textpage.count_chars())
         except pypdfium2.PdfiumError:
             return None
         finally:
             if textpage is not None:
                 textpage.close()
             page.close()
+
+    def _looked_at(self, page: Any, content: PageText, characters: int) -> PageText:
+        """The page, or what OCR read on it if that is more."""
+        found = self._seen.get(content.number)
+        if found is None:
+            if is_scan(page, content, characters):
+                self._scanned.append(content.number)
+            return content
+        if found.characters() <= sum(len(segment.text) for segment in content.segments):
+            return content
+        self._budget.take_characters(found.characters())
+        return as_page(found)
 
     def _compose(self, contents: list[PageText]) -> ParsedDocument:
         style = Style.of(contents)
@@ -120,7 +144,7 @@ class _Reader:
                 draft.rows = []
                 blocks.append(finish(draft, text, level_of.get(draft.rank, 0), self._on_page(draft, content)))
             pages.append(Page(content.number, tuple(blocks)))
-        return ParsedDocument(tuple(pages), self._title(pages), tuple(self._warnings))
+        return ParsedDocument(tuple(pages), self._title(pages), tuple(self._warnings), scanned=tuple(self._scanned))
 
     def _on_page(self, draft: Draft, content: PageText) -> tuple[float, float, float, float]:
         """The box as a reader sees the page."""
@@ -132,16 +156,3 @@ class _Reader:
             return title
         headings: list[Block] = [block for block in pages[0].blocks if block.kind == "heading"] if pages else []
         return min(headings, key=lambda block: block.level).text if headings else ""
-
-
-def _ranges(numbers: list[int]) -> str:
-    """`page 7`, `pages 1–3, 9`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    parts = [str(first) if first == last else f"{first}–{last}" for first, last in runs]
-    shown = ", ".join(parts[:20]) + (" …" if len(parts) > 20 else "")
-    return f"page{'s' if len(numbers) > 1 else ''} {shown}"
