@@ -1,56 +1,74 @@
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from outcrop.services.knowledge_bases.errors import ValidationException
-from outcrop.services.knowledge_bases.prompts import CitationReader, Segment, render
+from outcrop.services.knowledge_bases.prompts import (
+    check_generation,
+    check_orchestration,
+    generation_prompt,
+    lint_generation,
+    lint_orchestration,
+    orchestration_prompt,
+    read_queries,
+)
+
+GOOD = "Answer from: $search_results$\n$output_format_instructions$"
+CLAUDE_2, CLAUDE_3 = "anthropic.claude-v2:1", "anthropic.claude-3-haiku-20240307-v1:0"
 
 
-def read(pieces: list[str], results: int = 5) -> list[Segment]:
-    reader = CitationReader(results)
-    segments = [segment for piece in pieces for segment in reader.feed(piece)]
-    return segments + list(reader.finish())
-
-
-def test_markers_end_segments_and_leave_the_text():
-    assert read(["Osmosis is diffusion [1]. It needs a membrane [2][3]. Done."]) == [
-        Segment("Osmosis is diffusion.", (0,)),
-        Segment(" It needs a membrane.", (1, 2)),
-        Segment(" Done.", ()),
-    ]
-
-
-def test_a_marker_after_the_full_stop_counts_too():
-    assert read(["Osmosis is diffusion. [2] More."]) == [
-        Segment("Osmosis is diffusion.", (1,)),
-        Segment(" More.", ()),
-    ]
-
-
-def test_markers_of_results_that_do_not_exist_cite_nothing():
-    assert read(["True [9]."], results=2) == [Segment("True.", ())]
-
-
-@given(st.lists(st.integers(1, 7), max_size=30))
-def test_how_the_text_arrives_makes_no_difference(cuts: list[int]):
-    text = "Alpha beta [1]. Gamma [2] [3]! Delta [12]? Epsilon, zeta[4]. End"
-    pieces, position = [], 0
-    for cut in cuts:
-        pieces.append(text[position : position + cut])
-        position += cut
-    pieces.append(text[position:])
-    whole = read([text])
-    assert "".join(s.text for s in read(pieces)) == "".join(s.text for s in whole)
-    assert [s.results for s in read(pieces)] == [s.results for s in whole]
-
-
-def test_render_fills_the_placeholders_once():
-    prompt = render("R: $search_results$ Q: $query$ X: $unknown$", "why $search_results$?", ["one $query$", "two"])
+def test_placeholders_are_filled_once():
+    prompt = generation_prompt(
+        "R: $search_results$ Q: $query$ X: $unknown$", "why $search_results$?", ["one $query$", "two"]
+    )
     assert prompt == "R: [1] one $query$\n\n[2] two Q: why $search_results$? X: $unknown$"
 
 
-def test_render_refuses_a_template_without_results():
+def test_the_default_prompts_hold_everything():
+    assert "[1] one" in generation_prompt(None, "why?", ["one"])
+    prompt = orchestration_prompt(None, "why?", [("a?", "b.")])
+    assert "User: a?\nAssistant: b." in prompt
+    assert "<query>" in prompt
+
+
+def test_templates_without_what_they_need_are_refused():
+    check_generation(None)
+    check_orchestration(None)
     with pytest.raises(ValidationException, match=r"\$search_results\$"):
-        render("Answer: $query$", "why?", [])
+        check_generation("Answer: $query$")
+    with pytest.raises(ValidationException, match=r"\$conversation_history\$"):
+        check_orchestration("$output_format_instructions$")
+
+
+@pytest.mark.parametrize(
+    ("template", "model", "words"),
+    [
+        ("$search_results$", CLAUDE_3, "no citations"),
+        (GOOD + " Be brief.", CLAUDE_3, "last thing"),
+        (GOOD, CLAUDE_2, r"needs \$query\$"),
+        ("$conversation_history$ " + GOOD, CLAUDE_3, "orchestration"),
+        ("$context$ " + GOOD, CLAUDE_3, r"\$context\$ is no placeholder"),
+        ("{query} " + GOOD, CLAUDE_3, r"between dollar signs: \$query\$"),
+        ("$search_results$ " + GOOD, CLAUDE_3, "2 times"),
+        ("Cite your sources. " + GOOD, CLAUDE_3, "about citations"),
+    ],
+)
+def test_what_its_users_regret(template, model, words):
+    found = lint_generation(template, model)
+    assert len(found) == 1
+    assert re.search(words, found[0])
+
+
+def test_a_good_template_is_praised_by_silence():
+    assert lint_generation(GOOD, CLAUDE_3) == lint_generation(None, CLAUDE_2) == []
+    assert lint_orchestration("$conversation_history$ $output_format_instructions$") == []
+    assert "only filled in generation" in lint_orchestration("$search_results$ $conversation_history$")[0]
+
+
+def test_queries_are_read_from_tags_alone():
+    said = "Sure!\n<query>What is\n lava?</query> <query></query><QUERY>ash</QUERY><query>ash</query>"
+    assert read_queries(said) == ["What is lava?", "ash"]
+    assert read_queries("What is lava?") == []
+    assert len(read_queries("".join(f"<query>{n}</query>" for n in range(9)))) == 5

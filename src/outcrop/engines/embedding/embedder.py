@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 Purpose = Literal["document", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A text as a model reads it, up to the model's limit."""
+
+    vector: NDArray[np.float32]
+    """Of the whole, as `embed` makes it."""
+    states: NDArray[np.float32]
+    """Of each token in its context, shape (tokens, dimensions), each of length 1; without special tokens."""
+    spans: Sequence[tuple[int, int]]
+    """Where each token stands in the text."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What some embedders can do besides: show each token in its context."""
+
+    async def tokens(self, texts: Sequence[str], purpose: Purpose = "document") -> list[Tokens]: ...
 
 
 class Embedder(Protocol):

@@ -56,7 +56,8 @@ def read_safetensors(path: Path) -> dict[str, NDArray[np.float32]]:
 
 def bert_graph(tensors: Tensors, precision: Precision) -> bytes:
     """The serialized model. Input `ids`: int32 (1, tokens) with [CLS] and [SEP], at most 256. Output `vector`:
-    float32 (1, hidden), the mean over all tokens, of length 1."""
+    float32 (1, hidden), the mean over all tokens, of length 1; and `states`: float32 (1, tokens, hidden), each token in
+    its context, of length 1."""
     graph = _Graph(_Quantized() if precision == "int8" else _Exact())
     before = "embeddings.LayerNorm"
     x = graph.embeddings(tensors)
@@ -67,6 +68,7 @@ def bert_graph(tensors: Tensors, precision: Precision) -> bytes:
         layer += 1
     mean = graph.node("ReduceMean", [x, graph.constant(np.array([1]))], keepdims=0)
     graph.node("LpNormalization", [mean], output="vector", axis=-1, p=2)
+    graph.node("LpNormalization", [x], output="states", axis=-1, p=2)
     return graph.serialize(hidden=len(tensors["embeddings.LayerNorm.weight"]))
 
 
@@ -141,7 +143,8 @@ class _Graph:
     def serialize(self, hidden: int) -> bytes:
         ids = helper.make_tensor_value_info("ids", TensorProto.INT32, [1, "tokens"])
         vector = helper.make_tensor_value_info("vector", TensorProto.FLOAT, [1, hidden])
-        graph = helper.make_graph(self._nodes, "encoder", [ids], [vector], self._constants)
+        states = helper.make_tensor_value_info("states", TensorProto.FLOAT, [1, "tokens", hidden])
+        graph = helper.make_graph(self._nodes, "encoder", [ids], [vector, states], self._constants)
         opsets = [helper.make_opsetid("", 18), helper.make_opsetid(FUSED, 1)]
         model: onnx.ModelProto = helper.make_model(graph, opset_imports=opsets, ir_version=9, producer_name="outcrop")
         content: bytes = model.SerializeToString()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from outcrop.engines.embedding import weights
-from outcrop.engines.embedding.embedder import Purpose
+from outcrop.engines.embedding.embedder import Purpose, Tokens
 from outcrop.engines.embedding.pool import Pool
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class MiniLM:
         rows = await self._pool.map(self._vector, texts, urgent=purpose == "query")
         return np.stack(rows) if rows else np.empty((0, self.dimensions), np.float32)
 
+    async def tokens(self, texts: Sequence[str], purpose: Purpose = "document") -> list[Tokens]:
+        if self._pool is None:
+            raise RuntimeError(f"{NAME} is not open: await open() first")
+        return await self._pool.map(self._tokens, texts, urgent=purpose == "query")
+
     def count_tokens(self, text: str) -> int:
         pieces = [piece for _, piece in _pieces(_printable(text))]
         encodings = self._open_tokenizer().encode_batch_fast(pieces, add_special_tokens=False)
@@ -108,8 +113,18 @@ class MiniLM:
         import numpy as np
 
         ids = np.array([self._first_tokens(_printable(text))], np.int32)
-        vector: NDArray[np.float32] = self._session.run(None, {"ids": ids})[0][0]
+        vector: NDArray[np.float32] = self._session.run(["vector"], {"ids": ids})[0][0]
         return vector
+
+    def _tokens(self, text: str) -> Tokens:
+        import numpy as np
+
+        text = _printable(text)
+        ids = np.array([self._first_tokens(text)], np.int32)
+        vector, states = self._session.run(["vector", "states"], {"ids": ids})
+        encoding = self._tokenizer.encode_batch([text])[0]
+        inner = slice(1, ids.shape[1] - 1)
+        return Tokens(vector[0], states[0][inner], tuple(encoding.offsets[inner]))
 
     def _first_tokens(self, text: str) -> list[int]:
         """The ids of [CLS], as many of the text's tokens as fit, and [SEP]; reads no more of a long text than that

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from outcrop.engines.inference.engine import EngineDown
 
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 """Raise it when `graph.py` builds something else: caches of other versions are then built anew."""
 
 FETCH_SECONDS = 1800

@@ -1,54 +1,67 @@
-"""RetrieveAndGenerate and its stream: an answer from a knowledge base, each part citing the passages it rests on."""
+"""RetrieveAndGenerate and its stream: an answer whose parts cite the passages that they rest on."""
 
 from __future__ import annotations
 
-import time
-import uuid
+import json
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-from outcrop.engines.answering.answer import Passage
+from outcrop.engines.answering.answer import Answer, Passage
+from outcrop.engines.embedding import Embedder
 from outcrop.engines.inference.engine import EngineError
 from outcrop.engines.inference.models import Models
 from outcrop.services.contract import Context, Request, Result, ServiceError
-from outcrop.services.knowledge_bases import prompts
-from outcrop.services.knowledge_bases.common import find_knowledge_base, model_id
-from outcrop.services.knowledge_bases.errors import (
-    DependencyFailedException,
-    ValidationException,
-)
+from outcrop.services.knowledge_bases import citing, prompts
+from outcrop.services.knowledge_bases.citing import Cited, Piece, Said
+from outcrop.services.knowledge_bases.common import find_knowledge_base
+from outcrop.services.knowledge_bases.errors import DependencyFailedException, ValidationException
+from outcrop.services.knowledge_bases.external_sources import ExternalSources
+from outcrop.services.knowledge_bases.guarding import Guard
 from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.retrieval import Search, reference
+from outcrop.services.knowledge_bases.inference import converse_parameters
+from outcrop.services.knowledge_bases.orchestration import Orchestration
+from outcrop.services.knowledge_bases.results import Found, References
+from outcrop.services.knowledge_bases.search import Plan, Search
+from outcrop.services.knowledge_bases.sessions import EXTERNAL, Sessions
+from outcrop.services.knowledge_bases.shortening import shorten
 from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore, Session
+from outcrop.services.knowledge_bases.targets import Target, Targets
 from outcrop.settings import Settings
 
-if TYPE_CHECKING:
-    from outcrop.engines.retrieval import Scored
+log = logging.getLogger(__name__)
 
-SESSION_SECONDS = 24 * 3600
-MAX_TURNS = 20
-UNAVAILABLE = ("guardrailConfiguration",)
+Action = Literal["NONE", "INTERVENED"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of the answer: what is appended to the text, and where in the whole its cited sentence lies."""
+class Task:
+    """A checked request."""
 
-    appended: str
-    start: int
-    end: int
-    """Exclusive."""
-    references: Sequence[Mapping[str, Any]]
+    question: str
+    target: Target
+    session: Session
+    guard: Guard
+    template: str | None
+    parameters: Mapping[str, Any]
+    """Of Converse: inferenceConfig and the like."""
+    orchestration: Orchestration
+    kb: KnowledgeBase | None = None
+    plan: Plan | None = None
+    source: Mapping[str, Any] | None = None
 
-    def citation(self, text: str) -> dict[str, Any]:
-        """In AWS's form, whose span's end is inclusive."""
-        return {
-            "generatedResponsePart": {
-                "textResponsePart": {"text": text, "span": {"start": self.start, "end": self.end - 1}}
-            },
-            "retrievedReferences": list(self.references),
-        }
+
+@dataclass(slots=True)
+class Reply:
+    """An answer under way."""
+
+    said: Said
+    found: Sequence[Found] = ()
+    action: Action = "NONE"
+    question: str = ""
+    """As the guardrail let it through."""
 
 
 class Generation:
@@ -59,223 +72,214 @@ class Generation:
         indexes: Indexes,
         search: Search,
         models: Models,
+        targets: Targets,
+        sources: ExternalSources,
     ) -> None:
         self._settings = settings
         self._store = store
         self._indexes = indexes
         self._search = search
         self._models = models
+        self._targets = targets
+        self._sources = sources
+        self._sessions = Sessions(store)
 
     async def retrieve_and_generate(self, ctx: Context, request: Request) -> Result:
-        session, pieces = await self._begin(ctx, request)
+        task = await self._read(ctx, request)
+        reply = await self._begin(ctx, task)
         text, citations = "", []
-        async for piece in pieces:
-            text += piece.appended
-            citations.append(piece.citation(text[piece.start : piece.end]))
-        text = text or prompts.REFUSAL
-        self._remember(session, request, text)
+        references = References(self._store, task.kb)
+        async with aclosing(self._events(task, reply)) as events:
+            async for one in events:
+                if isinstance(one, Piece):
+                    text += one.text
+                else:
+                    citations.append(_citation(one, reply, references))
+        self._sessions.remember(task.session, task.question, text)
         return {
-            "sessionId": session.id,
+            "sessionId": task.session.id,
             "output": {"text": text},
-            "citations": citations or [_refused(text)],
-            "guardrailAction": "NONE",
+            "citations": citations,
+            "guardrailAction": reply.action,
         }
 
     async def retrieve_and_generate_stream(self, ctx: Context, request: Request) -> Result:
-        session, pieces = await self._begin(ctx, request)
+        task = await self._read(ctx, request)
+        reply = await self._begin(ctx, task)
+        references = References(self._store, task.kb)
 
-        async def events() -> AsyncIterator[dict[str, Any]]:
+        async def stream() -> AsyncIterator[dict[str, Any]]:
             text = ""
-            async for piece in pieces:
-                text += piece.appended
-                yield {"output": {"text": piece.appended}}
-                yield _citation_event(piece.citation(text[piece.start : piece.end]))
-            if not text:
-                text = prompts.REFUSAL
-                yield {"output": {"text": text}}
-                yield _citation_event(_refused(text))
-            yield {"guardrail": {"action": "NONE"}}
-            self._remember(session, request, text)
+            async with aclosing(self._events(task, reply)) as events:
+                async for one in events:
+                    if isinstance(one, Piece):
+                        text += one.text
+                        yield {"output": {"text": one.text}}
+                    else:
+                        citation = _citation(one, reply, references)
+                        yield {"citation": {"citation": citation, **citation}}
+            yield {"guardrail": {"action": reply.action}}
+            self._sessions.remember(task.session, task.question, text)
 
-        return {"sessionId": session.id, "stream": events()}
+        return {"sessionId": task.session.id, "stream": stream()}
 
-    async def _begin(self, ctx: Context, request: Request) -> tuple[Session, AsyncIterator[Piece]]:
-        """Check all that can be checked before the first word, retrieve, and start to answer."""
+    # what is asked
+
+    async def _read(self, ctx: Context, request: Request) -> Task:
+        """Check all that can be checked before anything is searched."""
         configuration = request.get("retrieveAndGenerateConfiguration")
         if not configuration:
             raise ValidationException("retrieveAndGenerateConfiguration is required.")
-        if configuration["type"] != "KNOWLEDGE_BASE":
-            raise ValidationException(
-                "EXTERNAL_SOURCES isn't available in Outcrop yet: put the document into a knowledge base and use "
-                "type KNOWLEDGE_BASE."
-            )
-        given = configuration.get("knowledgeBaseConfiguration")
+        external = configuration["type"] == "EXTERNAL_SOURCES"
+        member = "externalSourcesConfiguration" if external else "knowledgeBaseConfiguration"
+        other = "knowledgeBaseConfiguration" if external else "externalSourcesConfiguration"
+        given = configuration.get(member)
         if not given:
-            raise ValidationException("knowledgeBaseConfiguration is required when the type is KNOWLEDGE_BASE.")
-        generation = given.get("generationConfiguration", {})
-        for member in UNAVAILABLE:
-            if member in generation:
-                raise ValidationException(f"{member} isn't available in Outcrop yet: leave it out.")
-        kb = find_knowledge_base(self._store, ctx, given["knowledgeBaseId"])
-        session = self._session(ctx, kb, request.get("sessionId"))
-        template = generation.get("promptTemplate", {}).get("textPromptTemplate")
-        prompts.render(template, "", ())
-        await self._check_model(ctx, given["modelArn"])
+            raise ValidationException(f"{member} is required when the type is {configuration['type']}.")
+        if other in configuration:
+            raise ValidationException(f"{other} must not be given when the type is {configuration['type']}.")
         question = request["input"]["text"]
         if not question.strip():
             raise ValidationException("The input text is empty. Ask a question of at least one character.")
+        kb = plan = source = None
+        if external:
+            (source,) = given["sources"]
+            self._sources.check(source)
+        else:
+            kb = find_knowledge_base(self._store, ctx, given["knowledgeBaseId"])
+            plan = self._search.plan(ctx, kb, given.get("retrievalConfiguration"))
+        session = self._sessions.begin(ctx, kb.id if kb else EXTERNAL, request.get("sessionId"))
+        generation = given.get("generationConfiguration", {})
+        template = generation.get("promptTemplate", {}).get("textPromptTemplate")
+        prompts.check_generation(template)
+        parameters = converse_parameters(generation)
+        orchestration = Orchestration(given.get("orchestrationConfiguration"), self._settings.strict)
+        target = await self._targets.find(ctx, given["modelArn"])
+        ctx.notes["served-by"] = target.served_by
+        self._lint(ctx, template, orchestration.template, target)
+        guard = Guard(ctx, generation.get("guardrailConfiguration"))
+        return Task(question, target, session, guard, template, parameters, orchestration, kb, plan, source)
 
-        from outcrop.engines.answering.conversation import resolve
+    def _lint(self, ctx: Context, template: str | None, orchestration: str | None, target: Target) -> None:
+        warnings = prompts.lint_generation(template, target.model_id) + prompts.lint_orchestration(orchestration)
+        if warnings:
+            ctx.notes["prompt-warnings"] = json.dumps(warnings)
+            log.warning("prompt template of request %s: %s", ctx.request_id, " ".join(warnings))
 
-        query = resolve(question, session.turns)
-        hits = await self._search.passages(ctx, kb, query, given.get("retrievalConfiguration"))
+    # what is answered
+
+    async def _begin(self, ctx: Context, task: Task) -> Reply:
+        """Search, and start to answer."""
+        verdict = await task.guard.question(task.question)
+        if verdict.blocked:
+            return Reply(citing.said(verdict.text), action="INTERVENED")
+        question = verdict.text
+        questions = await task.orchestration.questions(ctx, task.target, question, task.session.turns)
+        if not questions:
+            return Reply(citing.nothing(), question=question)
+        found = await self._find(ctx, task, questions)
         try:
-            engine = await self._models.text(model_id(given["modelArn"]))
+            embedder = await (self._indexes.embedder(task.kb) if task.kb else self._models.embedder(""))
         except EngineError as error:
-            raise DependencyFailedException(str(error), resourceName=given["modelArn"]) from None
-        ctx.notes["served-by"] = engine.name
-        if query != question:
-            ctx.notes["query"] = query[:500]
-        if engine.extractive:
-            return session, await self._extract(kb, query, hits)
-        return session, await self._generate(ctx, given, template, question, session, hits)
+            raise DependencyFailedException(str(error)) from None
+        if not found:
+            said = citing.nothing()
+        elif task.target.generative:
+            said = await self._write(ctx, task, question, found, embedder)
+        else:
+            said = citing.selected(await self._select(task, questions, found, embedder))
+        return Reply(said, found, "INTERVENED" if verdict.intervened else "NONE", question)
 
-    async def _check_model(self, ctx: Context, arn: str) -> None:
-        identifier = model_id(arn)
-        try:
-            await ctx.call("bedrock", "get_foundation_model", {"modelIdentifier": identifier})
-        except ServiceError:
-            try:
-                await ctx.call("bedrock", "get_inference_profile", {"inferenceProfileIdentifier": identifier})
-            except ServiceError:
-                raise ValidationException(
-                    f"The provided model identifier is invalid: {arn}. Give the ARN or id of a text model."
-                ) from None
+    async def _find(self, ctx: Context, task: Task, questions: Sequence[str]) -> list[Found]:
+        if task.kb is not None and task.plan is not None:
+            return await self._search.find(ctx, task.kb, task.plan, questions)
+        assert task.source is not None
+        return await self._sources.find(ctx, task.source, questions[0])
 
-    # answers without a model
-
-    async def _extract(self, kb: KnowledgeBase, question: str, hits: Sequence[Scored]) -> AsyncIterator[Piece]:
+    async def _select(
+        self, task: Task, questions: Sequence[str], found: Sequence[Found], embedder: Embedder
+    ) -> list[Answer]:
+        """Answers made of the passages' own sentences: to each part of a compound question, or to the whole."""
         from outcrop.engines.answering.extractive import ExtractiveAnswerer
 
-        answerer = ExtractiveAnswerer(await self._indexes.embedder(kb), self._settings.answer_threshold)
-        passages = [
-            Passage(
-                hit.text,
-                hit.score if hit.vector_score is None else hit.vector_score,
-                str(hit.metadata["x-amz-bedrock-kb-source-uri"]),
-                hit.metadata.get("_page"),
-            )
-            for hit in hits
-        ]
-        answer = await answerer.answer(question, passages)
+        answerer = ExtractiveAnswerer(embedder, self._settings.answer_threshold)
+        passages = [_passage(one) for one in found]
+        whole, parts = questions[0], questions[1:]
+        answers: list[Answer] = []
+        for question in parts or [whole]:
+            answer = await answerer.answer(question, passages)
+            if answer is not None and answer.text not in {earlier.text for earlier in answers}:
+                answers.append(answer)
+        if not answers and parts and (answer := await answerer.answer(whole, passages)):
+            answers = [answer]
+        return shorten(answers, task.parameters.get("inferenceConfig", {}), (await self._models.tokens()).cut)
 
-        async def pieces() -> AsyncIterator[Piece]:
-            done = 0
-            for part in answer.parts if answer else ():
-                assert answer is not None
-                yield Piece(
-                    answer.text[done : part.end], part.start, part.end, [reference(hits[i]) for i in part.passages]
-                )
-                done = part.end
+    async def _write(self, ctx: Context, task: Task, question: str, found: Sequence[Found], embedder: Embedder) -> Said:
+        from outcrop.engines.answering.support import Support
 
-        return pieces()
-
-    # answers by a generative model
-
-    async def _generate(
-        self,
-        ctx: Context,
-        given: Mapping[str, Any],
-        template: str | None,
-        question: str,
-        session: Session,
-        hits: Sequence[Scored],
-    ) -> AsyncIterator[Piece]:
-        if not hits:
-            return _nothing()
-        generation = given.get("generationConfiguration", {})
-        system = prompts.render(template, question, [hit.text for hit in hits])
+        texts = [one.text for one in found]
         messages: list[dict[str, Any]] = []
-        for asked, answered in session.turns:
+        for asked, answered in task.session.turns:
             messages.append({"role": "user", "content": [{"text": asked}]})
             messages.append({"role": "assistant", "content": [{"text": answered}]})
         messages.append({"role": "user", "content": [{"text": question}]})
-        call: dict[str, Any] = {"modelId": given["modelArn"], "system": [{"text": system}], "messages": messages}
-        if inference := generation.get("inferenceConfig", {}).get("textInferenceConfig"):
-            call["inferenceConfig"] = inference
-        if extra := generation.get("additionalModelRequestFields"):
-            call["additionalModelRequestFields"] = extra
+        call = {
+            "modelId": task.target.arn,
+            "system": [{"text": prompts.generation_prompt(task.template, question, texts)}],
+            "messages": messages,
+            **task.parameters,
+        }
         try:
             answer = await ctx.call("bedrock-runtime", "converse_stream", call)
         except ServiceError as error:
-            if error.code in ("ThrottlingException", "AccessDeniedException", "ValidationException"):
-                raise
-            raise DependencyFailedException(error.message, resourceName=given["modelArn"]) from None
-        cites = template is None or "$output_format_instructions$" in template
-        return self._read(answer["stream"], hits, cites)
+            raise citing.failed(error, task.target.arn) from None
+        cites = task.template is None or prompts.FORMAT in task.template
+        support = Support(embedder, question, texts) if cites else None
+        return citing.written(answer["stream"], len(found), support, task.target.arn)
 
-    async def _read(
-        self, stream: AsyncIterator[Mapping[str, Any]], hits: Sequence[Scored], cites: bool
-    ) -> AsyncIterator[Piece]:
-        """The model's words as pieces: markers become citations, and a refusal becomes nothing at all."""
-        reader = prompts.CitationReader(len(hits))
-        position, first = 0, True
-        held = ""
-        async for event in stream:
-            text = event.get("contentBlockDelta", {}).get("delta", {}).get("text", "")
-            if first:
-                held += text
-                if len(held.lstrip()) < len(prompts.NO_ANSWER) and prompts.NO_ANSWER.startswith(held.strip()):
-                    continue
-                if held.strip().startswith(prompts.NO_ANSWER):
-                    return
-                text, first = held.lstrip(), False
-            for segment in reader.feed(text):
-                piece = _piece(segment, position, hits, cites)
-                position += len(segment.text)
-                yield piece
-        if first and held.strip() == prompts.NO_ANSWER:
+    async def _events(self, task: Task, reply: Reply) -> Said:
+        """What is said, past the guardrail; a refusal where nothing is."""
+        empty = True
+        async with aclosing(self._guarded(task, reply)) as said:
+            async for one in said:
+                empty = False
+                yield one
+        if empty:
+            yield Piece(prompts.REFUSAL)
+            yield Cited(0, 0, prompts.REFUSAL, ())
+
+    async def _guarded(self, task: Task, reply: Reply) -> Said:
+        """A guardrail judges whole answers, so with one nothing is said before all is known."""
+        if not task.guard.active or not reply.question:
+            async with aclosing(reply.said) as said:
+                async for one in said:
+                    yield one
             return
-        if first and held:
-            for segment in reader.feed(held.lstrip()):
-                yield _piece(segment, position, hits, cites)
-                position += len(segment.text)
-        for segment in reader.finish():
-            yield _piece(segment, position, hits, cites)
-            position += len(segment.text)
-
-    # sessions
-
-    def _session(self, ctx: Context, kb: KnowledgeBase, session_id: str | None) -> Session:
-        if session_id is None:
-            return Session(str(uuid.uuid4()), ctx.account, kb.id, [], time.time())
-        session = self._store.session(ctx.account, session_id)
-        if session is None or session.kb_id != kb.id or time.time() - session.used_at > SESSION_SECONDS:
-            raise ValidationException(f"Session with Id {session_id} is not valid. Please check and try again.")
-        return session
-
-    def _remember(self, session: Session, request: Request, answer: str) -> None:
-        turns = [*session.turns, (request["input"]["text"], answer)][-MAX_TURNS:]
-        self._store.put_session(Session(session.id, session.account, session.kb_id, turns, time.time()))
+        kept = [one async for one in reply.said]
+        text = "".join(one.text for one in kept if isinstance(one, Piece))
+        verdict = await task.guard.answer(text, reply.question, [one.text for one in reply.found])
+        if not verdict.intervened:
+            for one in kept:
+                yield one
+            return
+        reply.action = "INTERVENED"
+        cited = {index for one in kept if isinstance(one, Cited) for index in one.passages}
+        yield Piece(verdict.text)
+        yield Cited(0, len(verdict.text), verdict.text, () if verdict.blocked else tuple(sorted(cited)))
 
 
-async def _nothing() -> AsyncIterator[Piece]:
-    return
-    yield
+def _citation(cited: Cited, reply: Reply, references: References) -> dict[str, Any]:
+    if cited.text == prompts.REFUSAL and not cited.passages:
+        return citing.refused(cited.text)
+    return citing.citation(cited, lambda index: references.reference(reply.found[index]))
 
 
-def _piece(segment: prompts.Segment, position: int, hits: Sequence[Scored], cites: bool) -> Piece:
-    lead = len(segment.text) - len(segment.text.lstrip())
-    references = [reference(hits[n]) for n in segment.results] if cites else []
-    return Piece(segment.text, position + lead, position + len(segment.text), references)
-
-
-def _refused(text: str) -> dict[str, Any]:
-    return {
-        "generatedResponsePart": {"textResponsePart": {"text": text, "span": {}}},
-        "retrievedReferences": [],
-    }
-
-
-def _citation_event(citation: Mapping[str, Any]) -> dict[str, Any]:
-    return {"citation": {"citation": citation, **citation}}
+def _passage(found: Found) -> Passage:
+    hit = found.hit
+    return Passage(
+        found.text,
+        hit.score if hit.vector_score is None else hit.vector_score,
+        found.uri,
+        hit.metadata.get("_page"),
+        str(hit.metadata.get("_section", "")),
+    )

@@ -2,70 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from outcrop.engines.inference.engine import EngineError
 from outcrop.services.contract import Context, Request, Result
 from outcrop.services.knowledge_bases.common import find_knowledge_base
-from outcrop.services.knowledge_bases.errors import DependencyFailedException, ValidationException
-from outcrop.services.knowledge_bases.filters import translate
-from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore
-from outcrop.settings import Settings
+from outcrop.services.knowledge_bases.errors import ValidationException
+from outcrop.services.knowledge_bases.guarding import Guard
+from outcrop.services.knowledge_bases.results import Found, References
+from outcrop.services.knowledge_bases.search import Search
+from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 
-if TYPE_CHECKING:
-    from outcrop.engines.retrieval import Scored
-
-DEFAULT_RESULTS = 5
-UNAVAILABLE = ("implicitFilterConfiguration", "rerankingConfiguration")
-
-
-class Search:
-    """What Retrieve and RetrieveAndGenerate have in common."""
-
-    def __init__(self, settings: Settings, indexes: Indexes) -> None:
-        self._settings = settings
-        self._indexes = indexes
-
-    async def passages(
-        self,
-        ctx: Context,
-        kb: KnowledgeBase,
-        question: str,
-        configuration: Mapping[str, Any] | None,
-    ) -> Sequence[Scored]:
-        """Hits with scores descending. Raises ValidationException, DependencyFailedException."""
-        from outcrop.engines.retrieval import Retriever
-
-        if not question.strip():
-            raise ValidationException("The query text is empty. Ask a question of at least one character.")
-        vector = (configuration or {}).get("vectorSearchConfiguration", {})
-        if configuration and "managedSearchConfiguration" in configuration:
-            raise ValidationException("managedSearchConfiguration is only for managed knowledge bases.")
-        for member in UNAVAILABLE:
-            if member in vector:
-                raise ValidationException(f"{member} isn't available in Outcrop yet: leave it out.")
-        mode = self._mode(ctx, kb, vector.get("overrideSearchType"))
-        where = translate(vector.get("filter"))
-        try:
-            retriever = Retriever(await self._indexes.get(kb), await self._indexes.embedder(kb))
-            return await retriever.search(question, int(vector.get("numberOfResults", DEFAULT_RESULTS)), mode, where)
-        except EngineError as error:
-            raise DependencyFailedException(str(error), resourceName=kb.embedding_model) from None
-
-    def _mode(self, ctx: Context, kb: KnowledgeBase, wanted: str | None) -> Literal["hybrid", "semantic"]:
-        has_text_index = kb.storage_type == "OPENSEARCH_SERVERLESS"
-        if self._settings.strict and wanted == "HYBRID" and not has_text_index:
-            raise ValidationException(
-                f"HYBRID search type is not supported for search operation on index {kb.id}. "
-                "Retry your request with a different search type."
-            )
-        if wanted == "SEMANTIC" or (wanted is None and self._settings.strict and not has_text_index):
-            ctx.notes["search-type"] = "SEMANTIC"
-            return "semantic"
-        ctx.notes["search-type"] = "HYBRID"
-        return "hybrid"
+PAGE_CHARACTERS = 1_000_000
+"""Of passages in one answer; the rest comes with the next token."""
 
 
 class Retrieval:
@@ -75,26 +27,64 @@ class Retrieval:
 
     async def retrieve(self, ctx: Context, request: Request) -> Result:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
-        query = request["retrievalQuery"]
-        if query.get("type", "TEXT") != "TEXT" or "image" in query:
-            raise ValidationException("Only text queries are available in Outcrop: send retrievalQuery.text.")
+        question = _question(request["retrievalQuery"])
+        plan = self._search.plan(ctx, kb, request.get("retrievalConfiguration"))
+        start = _start(request)
+        verdict = await Guard(ctx, request.get("guardrailConfiguration")).question(question)
+        action = "INTERVENED" if verdict.intervened else "NONE"
+        if verdict.blocked:
+            return {"retrievalResults": [], "guardrailAction": action}
+        found = await self._search.find(ctx, kb, plan, [verdict.text])
+        end = _end(found, start)
+        references = References(self._store, kb)
+        result: dict[str, Any] = {"retrievalResults": [references.result(one) for one in found[start:end]]}
         if "guardrailConfiguration" in request:
-            raise ValidationException("guardrailConfiguration isn't available in Outcrop yet: leave it out.")
-        found = await self._search.passages(ctx, kb, query.get("text") or "", request.get("retrievalConfiguration"))
-        return {"retrievalResults": [{**reference(hit), "score": hit.score} for hit in found]}
+            result["guardrailAction"] = action
+        if end < len(found):
+            result["nextToken"] = _token(request, end)
+        return result
 
 
-def reference(hit: Scored) -> dict[str, Any]:
-    """A hit as results and citations carry it, without its score."""
-    uri = str(hit.metadata["x-amz-bedrock-kb-source-uri"])
-    location: dict[str, Any] = (
-        {"type": "S3", "s3Location": {"uri": uri}}
-        if uri.startswith("s3://")
-        else {"type": "CUSTOM", "customDocumentLocation": {"id": uri}}
-    )
-    visible = {key: value for key, value in hit.metadata.items() if not key.startswith("_")}
-    return {
-        "content": {"type": "TEXT", "text": hit.text},
-        "location": location,
-        "metadata": {**visible, "x-amz-bedrock-kb-chunk-id": hit.id},
-    }
+def _question(query: Mapping[str, Any]) -> str:
+    kind = query.get("type", "IMAGE" if "image" in query and "text" not in query else "TEXT")
+    if kind == "IMAGE" or "image" in query:
+        raise ValidationException(
+            "Queries by image need a multimodal embedding model, and the knowledge base's model embeds text: send "
+            "retrievalQuery.text."
+        )
+    text = str(query.get("text") or "")
+    if not text.strip():
+        raise ValidationException("The query text is empty. Ask a question of at least one character.")
+    return text
+
+
+def _end(found: Sequence[Found], start: int) -> int:
+    size = 0
+    for at in range(start, len(found)):
+        size += len(found[at].text)
+        if size > PAGE_CHARACTERS and at > start:
+            return at
+    return len(found)
+
+
+def _token(request: Request, position: int) -> str:
+    return base64.urlsafe_b64encode(f"{position}:{_digest(request)}".encode()).decode()
+
+
+def _start(request: Request) -> int:
+    """Where this page begins. Raises ValidationException for a token of another request."""
+    token = request.get("nextToken")
+    if token is None:
+        return 0
+    try:
+        position, _, digest = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
+        if digest == _digest(request):
+            return int(position)
+    except ValueError:
+        pass
+    raise ValidationException("The nextToken is invalid: send the one of the last answer with the same request.")
+
+
+def _digest(request: Request) -> str:
+    same = {name: value for name, value in request.items() if name != "nextToken"}
+    return hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -6,7 +6,6 @@ from outcrop.services.contract import Deps, Service
 from outcrop.services.hooks import Hooks
 from outcrop.services.knowledge_bases.data_sources import DataSources
 from outcrop.services.knowledge_bases.documents import Documents
-from outcrop.services.knowledge_bases.generation import Generation
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.auto_sync import AutoSync
 from outcrop.services.knowledge_bases.ingestion.direct import Direct
@@ -17,7 +16,7 @@ from outcrop.services.knowledge_bases.ingestion.waiting import WaitingStore
 from outcrop.services.knowledge_bases.ingestion_jobs import IngestionJobs
 from outcrop.services.knowledge_bases.knowledge_bases import KnowledgeBases
 from outcrop.services.knowledge_bases.quotas import Quotas
-from outcrop.services.knowledge_bases.retrieval import Retrieval, Search
+from outcrop.services.knowledge_bases.runtime import runtime
 from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 from outcrop.services.knowledge_bases.tags import Tags
 
@@ -37,7 +36,8 @@ class HelpfulHooks(AgentHooks):
 def services(deps: Deps) -> tuple[Service, ...]:
     store = KnowledgeBaseStore(deps.database("knowledge_bases"))
     indexes = Indexes(deps.data / "knowledge_bases" / "indexes", deps.models)
-    pipeline = Pipeline(deps, indexes, Parents(store.db))
+    parents = Parents(store.db)
+    pipeline = Pipeline(deps, indexes, parents)
     ingestion = Ingestion(deps, store, indexes, pipeline)
     direct = Direct(deps, store, WaitingStore(store), ingestion, pipeline)
     quotas = Quotas(deps.settings, store)
@@ -53,7 +53,6 @@ def services(deps: Deps) -> tuple[Service, ...]:
         await auto_sync.aclose()
         await pipeline.aclose()
 
-    search = Search(deps.settings, indexes)
     return (
         Service(
             "bedrock-agent",
@@ -66,10 +65,5 @@ def services(deps: Deps) -> tuple[Service, ...]:
             on_start=resume,
             on_stop=stop,
         ),
-        Service(
-            "bedrock-agent-runtime",
-            Retrieval(store, search),
-            Generation(deps.settings, store, indexes, search, deps.models),
-            on_stop=indexes.aclose,
-        ),
+        runtime(deps, store, indexes, parents, pipeline.staging),
     )

@@ -47,6 +47,16 @@ class BedrockFoundationModelContextEnrichmentConfiguration(TypedDict):
     modelArn: str
 
 
+class BedrockRerankingConfiguration(TypedDict):
+    modelConfiguration: BedrockRerankingModelConfiguration
+    numberOfResults: NotRequired[int]
+
+
+class BedrockRerankingModelConfiguration(TypedDict):
+    additionalModelRequestFields: NotRequired[dict[str, Any]]
+    modelArn: str
+
+
 class ByteContentDoc(TypedDict):
     mimeType: str
     data: bytes
@@ -872,6 +882,49 @@ class RedshiftServerlessAuthConfiguration(TypedDict):
 class RedshiftServerlessConfiguration(TypedDict):
     workgroupArn: str
     authConfiguration: RedshiftServerlessAuthConfiguration
+
+
+class RerankDocument(TypedDict):
+    jsonDocument: NotRequired[Any]
+    textDocument: NotRequired[RerankTextDocument]
+    type: str
+
+
+class RerankQuery(TypedDict):
+    textQuery: RerankTextDocument
+    type: str
+
+
+class RerankRequest(TypedDict):
+    nextToken: NotRequired[str]
+    queries: list[RerankQuery]
+    rerankingConfiguration: RerankingConfiguration
+    sources: list[RerankSource]
+
+
+class RerankResponse(TypedDict):
+    nextToken: NotRequired[str]
+    results: list[RerankResult]
+
+
+class RerankResult(TypedDict):
+    document: NotRequired[RerankDocument]
+    index: int
+    relevanceScore: float
+
+
+class RerankSource(TypedDict):
+    inlineDocumentSource: RerankDocument
+    type: str
+
+
+class RerankTextDocument(TypedDict):
+    text: NotRequired[str]
+
+
+class RerankingConfiguration(TypedDict):
+    bedrockRerankingConfiguration: BedrockRerankingConfiguration
+    type: str
 
 
 class RerankingMetadataSelectiveModeConfiguration(TypedDict):

@@ -16,7 +16,7 @@ async def test_invoke_model_of_rerankers(client, model):
     assert [result["index"] for result in answer["results"]] == [1, 2]
     best, second = [result["relevance_score"] for result in answer["results"]]
     assert 1 >= best > second > 0
-    assert client.notes["served-by"] == "all-MiniLM-L6-v2+terms"
+    assert client.notes["served-by"] == "late-interaction:all-MiniLM-L6-v2"
 
 
 async def test_invoke_model_of_rerankers_refuses_bodies(client):

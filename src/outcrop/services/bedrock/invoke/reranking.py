@@ -23,18 +23,19 @@ _SCHEMA: dict[str, Any] = {
         "documents": {"type": "array", "minItems": 1, "maxItems": 1000},
         "top_n": {"type": "integer", "minimum": 1},
         "api_version": {"type": "integer"},
+        "max_tokens_per_doc": {"type": "integer", "minimum": 1},
     },
 }
 
 
 class Reranking:
-    """By the embedder's similarity and shared words: no cross-encoder, which `x-outcrop-served-by` says."""
+    """By late interaction over the embedder's tokens, which `x-outcrop-served-by` says."""
 
     def __init__(self, models: Models) -> None:
         self._models = models
 
     async def invoke(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
-        from outcrop.engines.inference.relevance import relevances
+        from outcrop.engines.retrieval.reranker import NAME, Reranker
 
         check(body, _SCHEMA)
         if call.model.id.startswith("cohere.") and "api_version" not in body:
@@ -43,11 +44,11 @@ class Reranking:
         await call.admit()
         try:
             embedder = await self._models.embedder(call.target.key)
-            scores = await relevances(embedder, body["query"], texts)
+            scores = await Reranker(embedder).scores(body["query"], texts)
         except EngineError as error:
             raise from_engine(error, call.target.resource) from error
         call.usage = Usage(searches=-(-len(texts) // _DOCUMENTS_PER_SEARCH))
-        call.ctx.notes["served-by"] = f"{embedder.name}+terms"
+        call.ctx.notes["served-by"] = f"{NAME}:{embedder.name}"
         order = sorted(range(len(texts)), key=lambda index: -scores[index])[: body.get("top_n", len(texts))]
         return {"results": [{"index": index, "relevance_score": round(scores[index], 6)} for index in order]}
 
