@@ -14,6 +14,7 @@ from outcrop.settings import child_environment
 if TYPE_CHECKING:
     from outcrop.engines.embedding import Embedder
     from outcrop.engines.inference.engine import TextEngine
+    from outcrop.engines.inference.images import ImageEngine
     from outcrop.engines.inference.openai import Endpoint
     from outcrop.engines.inference.slots import Opened
     from outcrop.engines.inference.tokens import Tokens
@@ -43,6 +44,8 @@ class Kinds:
             ("text", "extractive"): self._extractive,
             ("embedding", "local"): self._minilm,
             ("embedding", ENDPOINT): self._openai_embedder,
+            ("image", ENDPOINT): self._openai_images,
+            ("image", "diffusers"): self._diffusers,
         }
 
     def provide(self, task: Task, kind: str, build: Builder) -> None:
@@ -115,6 +118,20 @@ class Kinds:
             query_prefix=str(choice.option("query_prefix", "")),
             document_prefix=str(choice.option("document_prefix", "")),
         )
+
+    def _openai_images(self, argument: str, choice: Choice) -> ImageEngine:
+        from outcrop.engines.inference.openai_images import OpenAIImages
+
+        return OpenAIImages(
+            self._endpoint(argument, choice),
+            connect_timeout=float(choice.option("connect_timeout", 5.0)),
+            timeout=float(choice.option("timeout", 300.0)),
+        )
+
+    def _diffusers(self, argument: str, choice: Choice) -> ImageEngine:
+        from outcrop.engines.inference.diffusers import Diffusers
+
+        return Diffusers(argument)
 
     def _api_key(self, choice: Choice) -> str:
         """As it is written, or from the environment variable that `$NAME` names."""

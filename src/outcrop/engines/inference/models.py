@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from outcrop.engines.inference.engine import EngineUnsupported
+from outcrop.engines.inference.images import NO_ENGINE
 from outcrop.engines.inference.kinds import EXTRACTIVE, LOCAL_EMBEDDER, Builder, Kinds
 from outcrop.engines.inference.mapping import (
     Choice,
@@ -33,6 +35,7 @@ from outcrop.engines.inference.tokens import Tokenizer, Tokens
 if TYPE_CHECKING:
     from outcrop.engines.embedding import Embedder
     from outcrop.engines.inference.engine import TextEngine
+    from outcrop.engines.inference.images import ImageEngine
     from outcrop.settings import Settings
 
 __all__ = ["Builder", "Choice", "Models", "Served", "Target"]
@@ -101,6 +104,13 @@ class Models:
         """The opened embedder that serves this embedding model id. Raises EngineDown if its weights are missing."""
         choice = self.choice("embedding", model_id) or LOCAL_EMBEDDER
         return cast("Embedder", await self._slot("embedding", choice).get(self._patience))
+
+    async def images(self, model_id: str) -> ImageEngine:
+        """The opened engine that draws for this model id. Raises EngineUnsupported where nothing is mapped to it."""
+        choice = self.choice("image", model_id)
+        if choice is None:
+            raise EngineUnsupported(NO_ENGINE)
+        return cast("ImageEngine", await self._slot("image", choice).get(self._patience))
 
     async def tokens(self) -> Tokens:
         """Counts tokens by the local embedder's tokenizer, or by rule where its weights are missing."""

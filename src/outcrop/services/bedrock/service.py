@@ -11,6 +11,7 @@ from outcrop.services.bedrock.converse.conversations import Conversations
 from outcrop.services.bedrock.converse.media import Media
 from outcrop.services.bedrock.invoke.embeddings import Embeddings
 from outcrop.services.bedrock.invoke.invocations import Invocations
+from outcrop.services.bedrock.invoke.pictures import Pictures
 from outcrop.services.bedrock.invoke.reranking import Reranking
 from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
@@ -36,7 +37,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
         Service(
             "bedrock-runtime",
             Conversations(calls, runs, media),
-            Invocations(calls, runs, Embeddings(deps.models), Reranking(deps.models), media),
+            Invocations(calls, runs, Embeddings(deps.models), Reranking(deps.models), Pictures(deps.models), media),
             TokenCounts(targets, runs, media),
             on_stop=media.aclose,
         ),

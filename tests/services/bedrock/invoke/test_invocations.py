@@ -364,7 +364,7 @@ async def test_invoke_model_of_chat_models_with_tools(scripted):
 
 @pytest.mark.parametrize(
     "model",
-    [model.id for model in Catalogue().models.values() if not (model.writes_text or model.embeds or model.reranks)],
+    [model.id for model in Catalogue().models.values() if set(model.output) & {"VIDEO", "SPEECH"}],
 )
 async def test_invoke_model_refuses_what_no_engine_here_makes(client, model):
     with pytest.raises(ValidationException, match="nothing on this machine does"):

@@ -53,6 +53,10 @@ class FoundationModel:
         return "TEXT" in self.output and "rerank" not in self.id and "SPEECH" not in self.output
 
     @property
+    def draws(self) -> bool:
+        return "IMAGE" in self.output
+
+    @property
     def embeds(self) -> bool:
         return "EMBEDDING" in self.output
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.bedrock.families import Chunks
     from outcrop.services.bedrock.invoke.embeddings import Embeddings
+    from outcrop.services.bedrock.invoke.pictures import Pictures
     from outcrop.services.bedrock.invoke.reranking import Reranking
     from outcrop.services.bedrock.runtime.calls import Call, Calls
     from outcrop.services.bedrock.runtime.runs import Run, Runs
@@ -28,11 +29,20 @@ _TAKEN = ("", "*/*", "application/*", _JSON)
 
 
 class Invocations:
-    def __init__(self, calls: Calls, runs: Runs, embeddings: Embeddings, reranking: Reranking, media: Media) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        runs: Runs,
+        embeddings: Embeddings,
+        reranking: Reranking,
+        pictures: Pictures,
+        media: Media,
+    ) -> None:
         self._calls = calls
         self._runs = runs
         self._embeddings = embeddings
         self._reranking = reranking
+        self._pictures = pictures
         self._media = media
 
     async def invoke_model(self, ctx: Context, request: Request) -> Result:
@@ -56,6 +66,8 @@ class Invocations:
             return await self._embeddings.invoke(call, body)
         if call.model.reranks:
             return await self._reranking.invoke(call, body)
+        if call.model.draws:
+            return await self._pictures.invoke(call, body)
         completion = await self._runs.complete(call, await self._generation(call, body))
         finish = completion.finish
         _count(call.ctx, finish.input_tokens, finish.output_tokens, completion.latency_ms)
@@ -85,11 +97,11 @@ def _read(call: Call) -> dict[str, Any]:
             f"{model.id} reads videos, and nothing on this machine does. Map it to AWS itself, or ask it about text "
             "through Converse."
         )
-    if not (model.writes_text or model.embeds or model.reranks):
+    if not (model.writes_text or model.embeds or model.reranks or model.draws):
         made = " and ".join(kind.lower() for kind in model.output)
         raise ValidationException(
-            f"{model.id} makes {made}, and nothing on this machine does: Outcrop has engines for text, embeddings "
-            "and reranking only. Use AWS itself for this call."
+            f"{model.id} makes {made}, and nothing on this machine does: Outcrop has engines for text, embeddings, "
+            "reranking and images. Use AWS itself for this call."
         )
     return decode(request.get("body"))
 
