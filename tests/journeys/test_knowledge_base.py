@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,11 @@ VOLCANO = (
 class Base:
     """A bucket with a knowledge base over it."""
 
+    storage: Mapping[str, object] = {
+        "type": "S3_VECTORS",
+        "s3VectorsConfiguration": {"indexArn": f"arn:aws:s3vectors:{REGION}:000000000000:bucket/b/index/i"},
+    }
+
     def __init__(self, stack: StackProcess, **source: object) -> None:
         self.s3, self.agent = stack.client("s3"), stack.client("bedrock-agent")
         self.runtime = stack.client("bedrock-agent-runtime")
@@ -44,10 +50,7 @@ class Base:
                 "type": "VECTOR",
                 "vectorKnowledgeBaseConfiguration": {"embeddingModelArn": EMBEDDING},
             },
-            storageConfiguration={
-                "type": "S3_VECTORS",
-                "s3VectorsConfiguration": {"indexArn": f"arn:aws:s3vectors:{REGION}:000000000000:bucket/b/index/i"},
-            },
+            storageConfiguration=self.storage,
         )["knowledgeBase"]["knowledgeBaseId"]
         self.source = self.agent.create_data_source(
             knowledgeBaseId=self.id,

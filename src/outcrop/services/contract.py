@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
+from outcrop.engines.indexing.tables import VectorTables
 from outcrop.services.changes import ObjectChanges
 
 if TYPE_CHECKING:
@@ -189,5 +190,7 @@ class Deps:
     """The credential of an access key id (or of a bearer key), or None: the one answer for all who check signatures."""
     endpoint: Callable[[], str]
     """The URL at which child processes on this machine reach the stack, such as `http://127.0.0.1:4566`."""
+    tables: VectorTables = field(default_factory=VectorTables)
+    """Open tables of vectors by ARN: what one service keeps there, another may search."""
     changes: ObjectChanges = field(default_factory=ObjectChanges)
     """Where S3 tells that objects have changed."""

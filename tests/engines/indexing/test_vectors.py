@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from outcrop.engines.indexing.filters import AllOf, Compare
-from outcrop.engines.indexing.vectors import Closed, Record, VectorTable
+from outcrop.engines.indexing.tables import Closed
+from outcrop.engines.indexing.vectors import Record, VectorTable
 
 
 def record(key: str, *numbers: float, **metadata: object) -> Record:
@@ -125,3 +126,23 @@ def test_declaring_a_field_later_indexes_what_is_there(table):
         table.search(9, texts={"text": "alpha"})
     table.put([record("a", 1, 1, title="Dorf")])
     assert table.search(9, texts={"title": "hauser"}) == []
+
+
+def test_documents_and_a_field_searched_aside_survive_other_writers(tmp_path):
+    table = VectorTable(tmp_path / "t.sqlite", 2, "cosine", {"title": "en"})
+    aside = table.search_aside("text", "en")
+    ours = [Record(f"k{n}", np.array([1, n], np.float32), {"text": f"river{n} water"}, "d") for n in range(3)]
+    table.replace(["d"], ours)
+    table.close()
+
+    table = VectorTable(tmp_path / "t.sqlite", 2, "cosine", {"title": "en"})
+    table.put([record("k1", 5, 5, text="overwritten lake"), record("theirs", 1, 1, text="lake", title="x")])
+    table.declare({})
+    assert set(keys(table.search(9, texts={aside: "lake"}))) == {"k1", "theirs"}
+    assert [one.key for one in table.of("d")] == ["k0", "k1", "k2"]
+    table.replace(["d"], ours[:1])
+    assert [one.key for one in table.of("d")] == ["k0"]
+    assert keys(table.search(9, texts={aside: "lake river0"})) in (["k0", "theirs"], ["theirs", "k0"])
+    table.replace(["d", "unknown"])
+    assert table.count() == 1
+    table.close()

@@ -39,6 +39,11 @@ def fit(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
     return fitted
 
 
+def restore(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
+    """What `fit` was given, from what it answered: exactly where that had fewer dimensions, else its projection."""
+    return vectors if vectors.shape[1] == dimensions else vectors @ _matrix(dimensions, vectors.shape[1])
+
+
 def binary(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
     """One bit per number, 1 where it is positive, in the same shape. `np.packbits(…, axis=1)` packs them."""
     return (vectors > 0).astype(np.uint8)

@@ -22,6 +22,7 @@ from outcrop.engines.indexing.lexicon import Lexicon
 from outcrop.engines.indexing.matrix import Matrix
 from outcrop.engines.indexing.postings import Bag, Postings
 from outcrop.engines.indexing.ranking import best_rows
+from outcrop.engines.indexing.tables import Closed
 from outcrop.storage import Database, Row
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ SCHEMA = [
     );
     """,
     LEXICON,
+    """
+    ALTER TABLE record ADD COLUMN document TEXT;
+    CREATE INDEX record_by_document ON record (document) WHERE document IS NOT NULL;
+    """,
 ]
 
 FUSION = 60
@@ -57,10 +62,8 @@ DEPTH = 1000
 """How far down each ranking a fusion looks, at least."""
 
 _BLOCK = 4096
-
-
-class Closed(Exception):
-    """The table was closed, as a deleted one is."""
+_ASIDE = "\0"
+"""Begins the names of fields that `search_aside` added; no metadata key begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +74,15 @@ class Record:
     """Shape (dimensions,), of any length but 0 where the metric is cosine."""
     metadata: Mapping[str, Any]
     """Strings, numbers, booleans, lists of strings or numbers."""
+    document: str | None = None
+    """What `replace` names, for records that belong to something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
     key: str
     metadata: Mapping[str, Any]
+    document: str | None = None
     distance: float | None = None
     """From the question's vector: 1 - cosine, or the euclidean distance; None if it isn't among the nearest."""
     texts: Mapping[str, float] = field(default_factory=dict)
@@ -102,8 +108,8 @@ class VectorTable:
     """
 
     def __init__(self, path: Path, dimensions: int, metric: Metric, fields: Mapping[str, str]) -> None:
-        self._dimensions = dimensions
-        self._metric = metric
+        self.dimensions = dimensions
+        self.metric = metric
         self._wanted = dict(fields)
         self._db = Database(path)
         self._db.migrate(SCHEMA)
@@ -118,27 +124,22 @@ class VectorTable:
 
     def put(self, records: Sequence[Record]) -> None:
         """Add or replace records, all or none. Of records with the same key the last one stays."""
-        records = list({record.key: record for record in records}.values())
-        with self._lock:
-            fields = self._ready()
-            slots = range(self._slot + 1, self._slot + 1 + len(records))
-            with self._transaction() as connection:
-                gone = [slot for record in records if (slot := _slot(connection, record.key))]
-                for slot, record in zip(slots, records, strict=True):
-                    _insert(connection, slot, record)
-                bags = self._exchange(connection, fields, gone, slots, records)
-            self._slot += len(records)
-            self._follow(gone, slots, records, bags)
+        self._exchange([], [], records)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Keys that aren't there are passed over."""
+        self._exchange(keys, [], [])
+
+    def replace(self, documents: Sequence[str], records: Sequence[Record] = ()) -> None:
+        """Put these records in place of all that the documents have, in one transaction."""
+        self._exchange([], documents, records)
+
+    def of(self, document: str) -> list[Record]:
+        """What a document has, in the order in which the keys first came."""
         with self._lock:
-            fields = self._ready()
-            with self._transaction() as connection:
-                gone = [slot for key in dict.fromkeys(keys) if (slot := _slot(connection, key))]
-                connection.executemany("DELETE FROM record WHERE slot = ?", [(slot,) for slot in gone])
-                self._exchange(connection, fields, gone, (), ())
-            self._follow(gone, (), (), {})
+            self._ready()
+            rows = self._db.read("SELECT * FROM record WHERE document = ? ORDER BY id", (document,))
+        return [_record(row) for row in rows]
 
     def get(self, keys: Sequence[str]) -> list[Record]:
         """The records of these keys in their order, without those that don't exist."""
@@ -197,6 +198,7 @@ class VectorTable:
             Match(
                 row["key"],
                 json.loads(row["metadata"]),
+                row["document"],
                 distances.get(slot),
                 {name: scores[slot] for name, scores in bm25.items() if slot in scores},
                 fused.get(slot),
@@ -210,6 +212,17 @@ class VectorTable:
             self._wanted = dict(fields)
             self._fields = None
             self._ready()
+
+    def search_aside(self, key: str, language: str) -> str:
+        """Let a metadata key be searched by text beside the fields that are declared, from now on. Answers the name
+        that `search` takes for it."""
+        name = _ASIDE + key
+        with self._lock:
+            if name not in self._ready():
+                self._wanted[name] = language
+                self._fields = None
+                self._ready()
+        return name
 
     def count(self) -> int:
         with self._lock:
@@ -240,7 +253,7 @@ class VectorTable:
 
     def _nearest(self, vector: NDArray[np.float32], limit: int, allowed: NDArray[np.bool_] | None) -> dict[int, float]:
         """Distances by slot, nearest first."""
-        if self._metric == "cosine":
+        if self.metric == "cosine":
             best = self._loaded().best(_units(vector[np.newaxis])[0], limit, allowed)
             return {slot: min(max(_single(1 - score), 0.0), 2.0) for slot, score in best}
         best = self._loaded().best(vector, limit, allowed, _closeness)
@@ -273,14 +286,14 @@ class VectorTable:
     def _loaded(self) -> Matrix:
         if self._matrix is None:
             count = self.count()
-            matrix = Matrix(self._dimensions, count + count // 8)
+            matrix = Matrix(self.dimensions, count + count // 8)
             last = 0
             while rows := self._db.read(
                 "SELECT slot, vector FROM record WHERE slot > ? ORDER BY slot LIMIT ?", (last, _BLOCK)
             ):
                 last = rows[-1]["slot"]
                 blob = b"".join(row["vector"] for row in rows)
-                vectors = np.frombuffer(blob, "<f4").reshape(len(rows), self._dimensions)
+                vectors = np.frombuffer(blob, "<f4").reshape(len(rows), self.dimensions)
                 matrix.append(
                     np.fromiter((row["slot"] for row in rows), np.int64, len(rows)), self._comparable(vectors)
                 )
@@ -288,7 +301,7 @@ class VectorTable:
         return self._matrix
 
     def _comparable(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return _units(vectors) if self._metric == "cosine" else vectors
+        return _units(vectors) if self.metric == "cosine" else vectors
 
     def _column(self, key: str) -> Column:
         column = self._columns.get(key)
@@ -311,21 +324,26 @@ class VectorTable:
             self._lexicon.forget()
             raise
 
-    def _exchange(
-        self,
-        connection: sqlite3.Connection,
-        fields: Mapping[str, _Field],
-        gone: Sequence[int],
-        slots: Sequence[int],
-        records: Sequence[Record],
-    ) -> dict[str, list[Bag]]:
-        """Take the words of slots that are gone out of every field, and put those of new records in."""
-        bags = {}
-        for name, each in fields.items():
-            self._lexicon.remove(connection, each.number, gone)
-            texts = [(slot, each.terms(record.metadata)) for slot, record in zip(slots, records, strict=True)]
-            bags[name] = self._lexicon.add(connection, each.number, texts)
-        return bags
+    def _exchange(self, keys: Sequence[str], documents: Sequence[str], records: Sequence[Record]) -> None:
+        """Delete by key and by document, and put records, in one transaction; then bring memory up to it."""
+        records = list({record.key: record for record in records}.values())
+        put = {record.key for record in records}
+        with self._lock:
+            fields = self._ready()
+            slots = range(self._slot + 1, self._slot + 1 + len(records))
+            with self._transaction() as connection:
+                found = {**_of_documents(connection, documents), **_of_keys(connection, [*keys, *put])}
+                gone = list(found.values())
+                connection.executemany("DELETE FROM record WHERE key = ?", [(key,) for key in found.keys() - put])
+                for slot, record in zip(slots, records, strict=True):
+                    _insert(connection, slot, record)
+                bags = {}
+                for name, each in fields.items():
+                    self._lexicon.remove(connection, each.number, gone)
+                    texts = [(slot, each.terms(record.metadata)) for slot, record in zip(slots, records, strict=True)]
+                    bags[name] = self._lexicon.add(connection, each.number, texts)
+            self._slot += len(records)
+            self._follow(gone, slots, records, bags)
 
     def _follow(
         self,
@@ -354,7 +372,7 @@ class VectorTable:
                 postings.keep(kept)
 
     def _row(self, slot: int) -> Row:
-        row = self._db.read_one("SELECT key, metadata FROM record WHERE slot = ?", (slot,))
+        row = self._db.read_one("SELECT key, metadata, document FROM record WHERE slot = ?", (slot,))
         assert row is not None, "a search found a record that isn't there"
         return row
 
@@ -369,7 +387,7 @@ class _Field:
 
     def terms(self, metadata: Mapping[str, Any]) -> list[str]:
         """Those of the key's text, or of its list of texts."""
-        value = metadata.get(self.name)
+        value = metadata.get(self.name.removeprefix(_ASIDE))
         texts = value if isinstance(value, list | tuple) else [value]
         text = "\n".join(one for one in texts if isinstance(one, str))
         return terms.terms(text, stemmed=self.language == "en")
@@ -383,7 +401,9 @@ class _Field:
 def _reconcile(connection: sqlite3.Connection, lexicon: Lexicon, wanted: Mapping[str, str]) -> dict[str, _Field]:
     """Drop the words of fields that aren't wanted any more, take in those of new ones."""
     found: dict[str, _Field] = {}
-    for number, name, language, version in connection.execute("SELECT * FROM field").fetchall():
+    stored = connection.execute("SELECT * FROM field").fetchall()
+    wanted = {**{name: language for _, name, language, _ in stored if name.startswith(_ASIDE)}, **wanted}
+    for number, name, language, version in stored:
         if wanted.get(name) == language and version == terms.VERSION:
             found[name] = _Field(name, number, language)
         else:
@@ -401,22 +421,39 @@ def _reconcile(connection: sqlite3.Connection, lexicon: Lexicon, wanted: Mapping
     return found
 
 
-def _slot(connection: sqlite3.Connection, key: str) -> int | None:
-    row = connection.execute("SELECT slot FROM record WHERE key = ?", (key,)).fetchone()
-    return row[0] if row else None
+def _of_keys(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, int]:
+    """Slots by key, of those that exist."""
+    rows = (connection.execute("SELECT key, slot FROM record WHERE key = ?", (key,)).fetchone() for key in keys)
+    return {row["key"]: row["slot"] for row in rows if row}
+
+
+def _of_documents(connection: sqlite3.Connection, documents: Sequence[str]) -> dict[str, int]:
+    return {
+        row["key"]: row["slot"]
+        for document in documents
+        for row in connection.execute("SELECT key, slot FROM record WHERE document = ?", (document,))
+    }
 
 
 def _insert(connection: sqlite3.Connection, slot: int, record: Record) -> None:
     metadata = json.dumps(dict(record.metadata), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     connection.execute(
-        "INSERT INTO record (key, slot, hash, metadata, vector) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT (key) DO UPDATE SET slot = excluded.slot, metadata = excluded.metadata, vector = excluded.vector",
-        (record.key, slot, zlib.crc32(record.key.encode()), metadata, record.vector.astype("<f4").tobytes()),
+        "INSERT INTO record (key, slot, hash, metadata, vector, document) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (key) DO UPDATE SET slot = excluded.slot, metadata = excluded.metadata, "
+        "vector = excluded.vector, document = coalesce(excluded.document, document)",
+        (
+            record.key,
+            slot,
+            zlib.crc32(record.key.encode()),
+            metadata,
+            record.vector.astype("<f4").tobytes(),
+            record.document,
+        ),
     )
 
 
 def _record(row: Row) -> Record:
-    return Record(row["key"], np.frombuffer(row["vector"], "<f4"), json.loads(row["metadata"]))
+    return Record(row["key"], np.frombuffer(row["vector"], "<f4"), json.loads(row["metadata"]), row["document"])
 
 
 def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from outcrop.engines.embedding import Embedder
 from outcrop.engines.indexing.index import Index
-from outcrop.engines.inference.models import Models
+from outcrop.services.contract import Context, Deps
 from outcrop.services.knowledge_bases.common import model_id
+from outcrop.services.knowledge_bases.s3_vectors import S3VectorsIndexes, index_arn, no_such_index
 from outcrop.services.knowledge_bases.store import KnowledgeBase
 
 
 class Indexes:
-    def __init__(self, directory: Path, models: Models) -> None:
+    def __init__(self, directory: Path, deps: Deps) -> None:
         self._directory = directory
-        self._models = models
+        self._models = deps.models
+        self._s3_vectors = S3VectorsIndexes(deps)
+        self._strict = deps.settings.strict
         self._open: dict[str, Index] = {}
         self._lock = asyncio.Lock()
 
     async def get(self, kb: KnowledgeBase) -> Index:
-        """The index of this knowledge base, opened. Raises EngineError if the embedding model can't be loaded."""
+        """The index of this knowledge base, opened. Raises EngineError if the embedding model can't be loaded, and in
+        strict mode ValidationException if the index that its storage configuration names doesn't exist.
+
+        One that was once served by a folder of ours stays there."""
         if index := self._open.get(kb.id):
             return index
         embedder = await self.embedder(kb)
+        arn = index_arn(kb.body.get("storageConfiguration") or {})
+        if arn and not (self._directory / kb.id).exists():
+            if found := await self._s3_vectors.find(kb, arn, embedder.dimensions):
+                return found
+            if self._strict:
+                raise no_such_index()
         async with self._lock:
             if kb.id not in self._open:
                 from outcrop.engines.indexing.embedded import EmbeddedIndex
@@ -34,6 +47,12 @@ class Indexes:
                 await asyncio.to_thread(index.open)
                 self._open[kb.id] = index
             return self._open[kb.id]
+
+    async def check(self, ctx: Context, storage: Mapping[str, Any]) -> None:
+        """In strict mode, raise ValidationException if the index that a storage configuration names doesn't exist."""
+        arn = index_arn(storage)
+        if self._strict and arn and not await self._s3_vectors.exists(ctx, arn):
+            raise no_such_index()
 
     async def embedder(self, kb: KnowledgeBase) -> Embedder:
         return await self._models.embedder(model_id(kb.embedding_model))

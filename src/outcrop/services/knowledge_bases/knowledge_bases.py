@@ -110,6 +110,7 @@ class KnowledgeBases:
                 "The knowledge base storage configuration provided is invalid. "
                 f"{member[storage['type']]} is required when the type is {storage['type']}."
             )
+        await self._indexes.check(ctx, storage)
 
 
 async def _check_embedding_model(ctx: Context, arn: str) -> None:

@@ -35,7 +35,7 @@ class HelpfulHooks(AgentHooks):
 
 def services(deps: Deps) -> tuple[Service, ...]:
     store = KnowledgeBaseStore(deps.database("knowledge_bases"))
-    indexes = Indexes(deps.data / "knowledge_bases" / "indexes", deps.models)
+    indexes = Indexes(deps.data / "knowledge_bases" / "indexes", deps)
     parents = Parents(store.db)
     pipeline = Pipeline(deps, indexes, parents)
     ingestion = Ingestion(deps, store, indexes, pipeline)

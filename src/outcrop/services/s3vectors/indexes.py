@@ -68,6 +68,8 @@ class VectorIndexes:
 
     async def get_index(self, ctx: Context, request: Request) -> Result:
         index = find_index(self._store, ctx, request)
+        # Whoever asks for an index may go on to its table, which from now on is found by the ARN.
+        await self._tables.use(index, lambda table: None)
         details: dict[str, Any] = {
             "dataType": "float32",
             "dimension": index.dimension,
@@ -92,7 +94,7 @@ class VectorIndexes:
     async def delete_index(self, ctx: Context, request: Request) -> Result:
         index = find_index(self._store, ctx, request)
         self._store.delete_index(index)
-        await asyncio.to_thread(self._tables.remove, index.id)
+        await asyncio.to_thread(self._tables.remove, index)
         return {}
 
     async def update_index_mode(self, ctx: Context, request: Request) -> Result:

@@ -15,7 +15,7 @@ from outcrop.services.s3vectors.vectors import Vectors
 
 def services(deps: Deps) -> tuple[Service, ...]:
     store = VectorStore(deps.database("s3vectors"))
-    tables = Tables(deps.data / "s3vectors", store)
+    tables = Tables(deps.data / "s3vectors", store, deps.tables)
     return (
         Service(
             "s3vectors",

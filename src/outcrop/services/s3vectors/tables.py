@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from outcrop.engines.indexing.tables import Closed, VectorTables
 from outcrop.services.s3vectors.errors import no_index
 from outcrop.services.s3vectors.store import VectorIndex, VectorStore
 
@@ -18,28 +18,29 @@ T = TypeVar("T")
 
 
 class Tables:
-    def __init__(self, directory: Path, store: VectorStore) -> None:
+    def __init__(self, directory: Path, store: VectorStore, tables: VectorTables) -> None:
         self._directory = directory
         self._store = store
-        self._open: dict[int, VectorTable] = {}
-        self._lock = threading.Lock()
+        self._tables = tables
 
     async def use(self, index: VectorIndex, work: Callable[[VectorTable], T]) -> T:
         """Do something with an index's table, in a thread. Raises NotFoundException if the index is deleted."""
-        from outcrop.engines.indexing.vectors import Closed
+        from outcrop.engines.indexing.vectors import VectorTable
+
+        def make() -> VectorTable:
+            if index.id not in self._store.index_ids():
+                raise no_index()
+            return VectorTable(self._path(index.id), index.dimension, index.metric, index.searchable)
 
         try:
-            return await asyncio.to_thread(lambda: work(self._table(index)))
+            return await asyncio.to_thread(lambda: work(self._tables.open(index.place.arn, make)))
         except Closed:
             raise no_index() from None
 
-    def remove(self, index_id: int) -> None:
+    def remove(self, index: VectorIndex) -> None:
         """Close and delete the table of an index whose row is gone."""
-        with self._lock:
-            table = self._open.pop(index_id, None)
-        if table:
-            table.close()
-        self._erase(self._path(index_id))
+        self._tables.close(index.place.arn)
+        self._erase(self._path(index.id))
 
     async def sweep(self) -> None:
         """Delete the files of indexes whose deletion a crash cut short."""
@@ -49,21 +50,7 @@ class Tables:
                 self._erase(path)
 
     async def aclose(self) -> None:
-        with self._lock:
-            while self._open:
-                self._open.popitem()[1].close()
-
-    def _table(self, index: VectorIndex) -> VectorTable:
-        from outcrop.engines.indexing.vectors import VectorTable
-
-        with self._lock:
-            table = self._open.get(index.id)
-            if table is None:
-                if index.id not in self._store.index_ids():
-                    raise no_index()
-                path = self._path(index.id)
-                table = self._open[index.id] = VectorTable(path, index.dimension, index.metric, index.searchable)
-            return table
+        self._tables.close_all()
 
     def _path(self, index_id: int) -> Path:
         return self._directory / f"{index_id}.sqlite"
