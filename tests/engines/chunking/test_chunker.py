@@ -119,6 +119,18 @@ def test_boxes_are_the_union_of_their_blocks() -> None:
     blocks = [Block("text", "One.", (10, 700, 100, 720)), Block("text", "Two.", (5, 600, 90, 620))]
     (only,) = chunk(document(blocks), Strategy(), token_spans)
     assert only.box == (5, 600, 100, 720)
+    assert only.boxes == (blocks[0].box, blocks[1].box)
+
+
+def test_boxes_of_a_block_that_is_cut_are_its_shares() -> None:
+    block = Block("text", prose(10).text, (10, 100, 200, 200))
+    chunks = chunk(document([block]), Strategy("default", 35, 0), token_spans)
+    assert len(chunks) == 2
+    (first,), (second,) = chunks[0].boxes, chunks[1].boxes
+    assert (first[3], second[1]) == (200, 100)
+    assert first[1] == pytest.approx(150, abs=3)
+    assert second[3] == pytest.approx(first[1], abs=2)
+    assert [each.box for each in chunks] == [first, second]
 
 
 def test_attributes_of_the_page_are_kept() -> None:

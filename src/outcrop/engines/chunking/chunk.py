@@ -27,6 +27,8 @@ class Chunk:
     """The headings above it, joined by ` › `."""
     box: tuple[float, float, float, float] | None = None
     """The rectangle of its text on the page, as in `Block.box`."""
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+    """The rectangles of its parts, one a block; of a block that is only partly in it, the share by its characters."""
     attributes: tuple[tuple[str, str], ...] = ()
     tokens: int = 0
     parent: Parent | None = None

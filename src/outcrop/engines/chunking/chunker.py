@@ -118,4 +118,6 @@ def _by_page(cutting: Cutting, strict_size: bool) -> Iterator[Chunk]:
 
 def _chunk(packed: Packed, page: PageText) -> Chunk:
     section = _SEPARATOR.join(packed.section)
-    return Chunk(0, packed.text, page.page.number, section, packed.box, page.page.attributes, packed.tokens)
+    return Chunk(
+        0, packed.text, page.page.number, section, packed.box, packed.boxes, page.page.attributes, packed.tokens
+    )

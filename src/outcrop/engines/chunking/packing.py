@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from outcrop.engines.chunking.units import PageText, Section, Unit
-from outcrop.engines.parsing.document import Block
 
 _SECTION_FILL = 0.3
 """A heading starts a new chunk once so much of the current one is filled."""
@@ -29,6 +28,7 @@ class Packed:
     start: int
     end: int
     """Where it lies on its page's text, a repeated table header apart."""
+    boxes: tuple[Box, ...]
 
 
 class Packer:
@@ -147,8 +147,20 @@ class Packer:
         fresh = range(units[position].block, last + 1)
         bodies = [index for index in fresh if page.blocks[index].kind != "heading"]
         sections = [page.sections[index] for index in bodies or fresh]
-        box = _union([page.blocks[index] for index in blocks])
-        return Packed(text, _common(sections), box, tokens, begin, end)
+        boxes = tuple(box for index in blocks if (box := self._box(index, begin, end)))
+        return Packed(text, _common(sections), _union(boxes), tokens, begin, end, boxes)
+
+    def _box(self, index: int, begin: int, end: int) -> Box | None:
+        """Of a block, or from top to bottom of the part of it that lies in `begin..end`."""
+        block, start = self._page.blocks[index], self._page.starts[index]
+        if block.box is None:
+            return None
+        left, bottom, right, top = block.box
+        length = len(block.text)
+        first, last = max(0, begin - start) / length, min(length, end - start) / length
+        if last <= first:
+            return None
+        return (left, top - last * (top - bottom), right, top - first * (top - bottom))
 
     def _first_block(self, begin: int, position: int) -> int:
         units = self._units
@@ -188,8 +200,7 @@ def _common(sections: list[Section]) -> Section:
     return shared or next((section for section in sections if section), ())
 
 
-def _union(blocks: list[Block]) -> Box | None:
-    boxes = [block.box for block in blocks if block.box is not None]
+def _union(boxes: tuple[Box, ...]) -> Box | None:
     if not boxes:
         return None
     left, bottom, right, top = zip(*boxes, strict=True)

@@ -52,13 +52,14 @@ class PageText:
         self.blocks = [block for block in page.blocks if block.text.strip()]
         self.sections = [headings.pass_by(block) for block in self.blocks]
         parts: list[str] = []
-        self._starts: list[int] = []
+        self.starts: list[int] = []
+        """Where each block begins in `text`."""
         length = 0
         for index, block in enumerate(self.blocks):
             if index:
                 parts.append("\n" if self.blocks[index - 1].kind == "heading" else "\n\n")
                 length += len(parts[-1])
-            self._starts.append(length)
+            self.starts.append(length)
             parts.append(block.text)
             length += len(block.text)
         self.text = "".join(parts)
@@ -114,7 +115,7 @@ class PageText:
         """All units in order, none heavier than `limit`."""
         out: list[Unit] = []
         for index, block in enumerate(self.blocks):
-            base = self._starts[index]
+            base = self.starts[index]
             for start, end in _spans(block):
                 for piece_start, piece_end in self._small_enough(base + start, base + end, limit):
                     out.append(Unit(piece_start, piece_end, index))

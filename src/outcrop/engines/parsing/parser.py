@@ -16,6 +16,8 @@ from outcrop.processes.errors import WorkerCrashed, WorkerError, WorkerKilled, W
 from outcrop.processes.limits import MIB, Limits
 from outcrop.processes.pool import WorkerPool
 
+Box = tuple[float, float, float, float]
+
 _LARGE = 256 * 1024
 
 
@@ -49,8 +51,8 @@ class Parser:
             ),
             workers,
         )
-        self._recognisers = WorkerPool(
-            "outcrop.engines.parsing.ocr:work",
+        self._viewers = WorkerPool(
+            "outcrop.engines.parsing.drawing:work",
             Limits(
                 wall_seconds=self.limits.scan_seconds,
                 memory_bytes=self.limits.scan_memory_bytes,
@@ -61,11 +63,11 @@ class Parser:
 
     async def open(self) -> None:
         await self._pool.open()
-        await self._recognisers.open()
+        await self._viewers.open()
 
     async def aclose(self) -> None:
         await self._pool.aclose()
-        await self._recognisers.aclose()
+        await self._viewers.aclose()
 
     def supported(self, name: str) -> bool:
         """Is there a reader for files of this name?"""
@@ -80,6 +82,21 @@ class Parser:
         formats.reader_name(name)
         document = await self._read(path, name, records)
         return await self._with_scans(path, name, document) if document.scanned else document
+
+    async def draw(self, path: Path, page: int, region: Box | None = None, dpi: float = 150) -> bytes:
+        """A page of the PDF in `path`, counted from 1, or the `region` of it (as `Block.box`), as a PNG.
+
+        Raises `ParseError`. Never more than 16 million pixels, whatever `dpi` asks for.
+        """
+        request = {"do": "draw", "path": str(path), "page": page, "region": region, "dpi": dpi}
+        return await _call(self._viewers, request, "drawing")
+
+    async def figures(self, path: Path) -> list[tuple[int, Box]]:
+        """Where the PDF in `path` has pictures that are worth a look: page numbers, and boxes for `draw`. Tables are
+        blocks of the document with a box. Raises `ParseError`."""
+        request = {"do": "figures", "path": str(path), "pages": self.limits.pages}
+        found = json.loads(await _call(self._viewers, request, "looking for figures"))
+        return [(number, (left, bottom, right, top)) for number, (left, bottom, right, top) in found]
 
     async def _read(
         self, path: Path, name: str, records: Records | None = None, seen: Sequence[Recognised] = ()
@@ -104,9 +121,9 @@ class Parser:
         failures: list[str] = []
 
         async def recognise(number: int) -> Recognised | None:
-            request = {"path": str(path), "page": number, "recogniser": recogniser}
+            request = {"do": "recognise", "path": str(path), "page": number, "recogniser": recogniser}
             try:
-                return ocr.loads(await _call(self._recognisers, request, "OCR"))
+                return ocr.loads(await _call(self._viewers, request, "OCR"))
             except ParseError as error:
                 failures.append(str(error))
                 return None
