@@ -103,6 +103,24 @@ def test_headings_have_levels_by_size(tmp_path: Path) -> None:
     assert document.title == "Storage"
 
 
+def test_entries_of_contents_dates_and_scraps_of_formulas_are_no_headings(tmp_path: Path) -> None:
+    def draw(canvas: Any) -> None:
+        lines(canvas, ["A Course"], y=760, size=20)
+        lines(canvas, ["March 23, 2025"], y=730, size=14)
+        lines(canvas, ["1 Buckets . . . . . . . . . . . 2", "2 Objects and versions . . 8"], y=690, size=14)
+        lines(canvas, ["kT"], y=640, size=14)
+        lines(canvas, LEFT, y=600)
+
+    found = blocks(parse_file(typeset(tmp_path / "a.pdf", draw)))
+    assert found == [
+        ("heading", "A Course"),
+        ("text", "March 23, 2025"),
+        ("list", "1 Buckets … 2\n2 Objects and versions . . 8"),
+        ("text", "kT"),
+        paragraph(LEFT),
+    ]
+
+
 def test_title_of_the_file_wins(tmp_path: Path) -> None:
     path = typeset(tmp_path / "a.pdf", lambda canvas: lines(canvas, LEFT), title="A Course")
     assert parse_file(path).title == "A Course"

@@ -14,7 +14,8 @@ from outcrop.engines.parsing.pdf.rows import BULLET, WIDE_GAP, Row
 from outcrop.engines.parsing.pdf.segments import Box, PageText, Segment
 
 _LEADER = re.compile(r"\s*(?:\.\s?|·\s?|…\s?|_){4,}\s*")
-_ENTRY = re.compile(r"….{0,8}$")
+_ENTRY = re.compile(r"….{0,8}$|(?:\s\.){2,}\s*[0-9]{1,4}$")
+_DATE = re.compile(r"(?:\w{3,9}\.? [0-9]{1,2}(?:st|nd|rd|th)?|[0-9]{1,2}\.? \w{3,9})\.?,? (?:19|20)[0-9]{2}")
 _MARKDOWN_HEADING = re.compile(r"(#{1,6}) +(\S.*?)(?: *#+)?$")
 _PIPE = re.compile(r"\|[^|]")
 _WRITTEN = re.compile(r"[^\W_]")
@@ -134,10 +135,10 @@ class Composer:
             self._open = None
         elif _PIPE.match(text) or (self._table_is_open() and text.endswith("|")):
             self._pipe_row(row, text)
-        elif self._is_heading(row, text, following):
-            self._heading(row, text)
         elif _ENTRY.search(text):
             self._line("list", row, text)
+        elif self._is_heading(row, text, following):
+            self._heading(row, text)
         elif row.bulleted or BULLET.match(text.split(" ", 1)[0]):
             self._item(row, text)
         else:
@@ -225,7 +226,8 @@ class Composer:
     def _is_heading(self, row: Row, text: str, following: Row | None) -> bool:
         style = self._style
         letters = len(_LETTERS.findall(text))
-        if len(text) > _HEADING_LINE or letters < 2 or letters < 0.4 * len(text.replace(" ", "")):
+        scrap = letters < (2 if row.bold or is_cjk(text[0]) else 3)
+        if len(text) > _HEADING_LINE or scrap or _DATE.fullmatch(text) or letters < 0.4 * len(text.replace(" ", "")):
             return False
         if row.tabular and not row.bulleted:
             return False
