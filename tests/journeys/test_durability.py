@@ -48,7 +48,7 @@ def ordeal(data: Path, kills: int, documents: int, seed: int = 0) -> int:
                 base.put(f"{number}.txt", f"Round {rounds}. {text(number)}")
             job_id = base.start()
             while left and base.job(job_id)["status"] in BUSY:
-                time.sleep(chance.uniform(0, 0.4))
+                time.sleep(chance.uniform(0, 0.8))
                 stack.kill()
                 left -= 1
                 stack.start()

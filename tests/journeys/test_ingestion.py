@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 import uuid
@@ -414,3 +415,27 @@ def test_tags(outcrop_stack: StackProcess):
         with pytest.raises(ClientError) as caught:
             base.agent.list_tags_for_resource(resourceArn=other)
         assert caught.value.response["Error"]["Code"] == code
+
+
+def test_application_log(outcrop_stack: StackProcess):
+    base, logs = Base(outcrop_stack), outcrop_stack.client("logs")
+    group = f"/aws/vendedlogs/bedrock/knowledge-base/APPLICATION_LOGS/{base.id}"
+    logs.create_log_group(logGroupName=group)
+    stars, broken = base.put("stars.txt", TOPICS["stars"]), base.put("broken.pdf", b"%PDF-1.4 nothing")
+    base.sync()
+    events = [json.loads(event["message"]) for event in logs.filter_log_events(logGroupName=group)["events"]]
+    jobs = [event["event"] for event in events if event["event_type"] == "StartIngestionJob.StatusChanged"]
+    assert [job["ingestion_job_status"] for job in jobs] == ["INGESTION_JOB_STARTED", "CRAWLING_COMPLETED", "COMPLETE"]
+    assert jobs[1]["resource_statistics"]["number_of_resources_scheduled_for_ingestion"] == 2
+    assert jobs[2]["resource_statistics"]["number_of_resources_ingested"] == 1
+    assert jobs[2]["resource_statistics"]["number_of_resources_failed"] == 1
+    told = {
+        uri: [
+            (event["level"], event["event"]["status"])
+            for event in events
+            if event["event"].get("document_location") == {"type": "S3", "s3_location": {"uri": uri}}
+        ]
+        for uri in (stars, broken)
+    }
+    assert told[stars] == [("INFO", "SCHEDULED_FOR_INGESTION"), ("INFO", "INDEXED")]
+    assert told[broken] == [("INFO", "SCHEDULED_FOR_INGESTION"), ("ERROR", "FAILED")]

@@ -370,6 +370,25 @@ class KnowledgeBaseStore:
             for row in rows
         ]
 
+    def scheduled(self, job: IngestionJob) -> dict[OutcomeKind, int]:
+        """How many objects of the job's listing are to be dealt with, by kind, and how many documents are to go."""
+        rows = self.db.read(
+            """
+            SELECT CASE WHEN d.uri IS NULL OR d.status != 'INDEXED' THEN 'new' WHEN d.etag != c.etag THEN 'modified'
+                   ELSE 'metadata' END AS kind, COUNT(*) AS n
+            FROM crawl AS c LEFT JOIN document AS d ON d.kb_id=? AND d.ds_id=? AND d.uri=c.uri
+            WHERE c.job_id=? AND (d.uri IS NULL OR d.status != 'INDEXED' OR d.etag != c.etag
+                                  OR d.sidecar_etag IS NOT c.sidecar_etag)
+              AND NOT EXISTS (SELECT 1 FROM outcome AS o WHERE o.job_id=c.job_id AND o.uri=c.uri)
+            GROUP BY 1
+            UNION ALL
+            SELECT 'deleted', COUNT(*) FROM document AS d WHERE kb_id=? AND ds_id=? AND status = 'INDEXED'
+              AND NOT EXISTS (SELECT 1 FROM crawl AS c WHERE c.job_id=? AND c.uri=d.uri)
+            """,
+            (job.kb_id, job.ds_id, job.id) * 2,
+        )
+        return {row["kind"]: row["n"] for row in rows}
+
     def vanished(self, job: IngestionJob, limit: int) -> list[tuple[str, str]]:
         """URI and status of documents that the source no longer has."""
         rows = self.db.read(

@@ -16,6 +16,7 @@ from outcrop.engines.inference.engine import EngineError
 from outcrop.jobs import Job, Jobs, Stopped
 from outcrop.services.contract import Deps, Principal
 from outcrop.services.knowledge_bases.indexes import Indexes
+from outcrop.services.knowledge_bases.ingestion.application_log import SCHEDULED, ApplicationLog
 from outcrop.services.knowledge_bases.ingestion.failures import (
     TOO_LARGE,
     DocumentFailure,
@@ -117,28 +118,35 @@ class Ingestion:
         source = self._store.data_source(payload["kb"], payload["ds"])
         if kb is None or row is None or source is None:
             return
+        principal = Principal(str(kb.body["roleArn"]), f"{kb.id}:ingestion", kind="assumed-role")
+        told = ApplicationLog(self._deps.context(kb.account, kb.region, principal), self._store, kb, source, row)
         try:
-            await self._ingest(job, kb, source, row)
+            await self._ingest(job, kb, source, row, told)
         except Stopped:
-            self._end(row, "STOPPED")
+            await self._end(row, told, "STOPPED")
             raise
         except (SourceFailure, EngineError) as error:
-            self._end(row, "FAILED", str(error))
+            await self._end(row, told, "FAILED", str(error))
         except Exception as error:
             cause = "the service failed internally; the server's log has the details"
-            self._end(row, "FAILED", f"{cause} ({type(error).__name__})")
+            await self._end(row, told, "FAILED", f"{cause} ({type(error).__name__})")
             raise
         else:
-            self._end(row, "COMPLETE")
+            await self._end(row, told, "COMPLETE")
 
-    async def _ingest(self, job: Job, kb: KnowledgeBase, source: DataSource, row: IngestionJob) -> None:
+    async def _ingest(
+        self, job: Job, kb: KnowledgeBase, source: DataSource, row: IngestionJob, told: ApplicationLog
+    ) -> None:
         job.check()
         self._store.set_job(row.id, "IN_PROGRESS")
+        await told.open()
+        await told.job("INGESTION_JOB_STARTED")
         target = await self.target(kb, source, row.id)
         if row.scanned is None:
             await crawl(self._store, target.new_context(), source, row.id)
         job.progress(step="crawled")
-        settling = Settling(self._store, self._pipeline, target, row, strict=self._deps.settings.strict)
+        await told.job("CRAWLING_COMPLETED")
+        settling = Settling(self._store, self._pipeline, target, row, told, strict=self._deps.settings.strict)
         await spread(self._changed(row), settling.settle, WIDTH, job.stop)
         while gone := self._store.vanished(row, PAGE):
             job.check()
@@ -152,7 +160,8 @@ class Ingestion:
             for item in batch:
                 yield item
 
-    def _end(self, row: IngestionJob, status: str, reason: str = "") -> None:
+    async def _end(self, row: IngestionJob, told: ApplicationLog, status: str, reason: str = "") -> None:
+        await told.job(status)
         failed = {kind: self._store.failed(row.id, kind) for kind in FAILURES}
         reasons = sentences(failed, strict=self._deps.settings.strict)
         self._store.set_job(
@@ -172,8 +181,16 @@ class Settling:
     """Brings the changes of one job into the index, and records how each went."""
 
     def __init__(
-        self, store: KnowledgeBaseStore, pipeline: Pipeline, target: Target, row: IngestionJob, *, strict: bool
+        self,
+        store: KnowledgeBaseStore,
+        pipeline: Pipeline,
+        target: Target,
+        row: IngestionJob,
+        told: ApplicationLog,
+        *,
+        strict: bool,
     ) -> None:
+        self._told = told
         self._store = store
         self._pipeline = pipeline
         self._target = target
@@ -190,6 +207,7 @@ class Settling:
         await self._pipeline.remove(self._target, [uri for uri, _ in gone])
         for uri, status in gone:
             if status == "INDEXED":
+                await self._told.document(uri, "DELETED")
                 self._store.settle(self._row.id, uri, "deleted")
             else:
                 self._store.delete_document(self._target.kb.id, self._target.source.id, uri)
@@ -207,18 +225,25 @@ class Settling:
             reason = explain(failure.kind, failure.reason, strict=self._strict)
             document = self._document(seen, failure.status, reason, 0, "")
             self._store.settle(self._row.id, seen.uri, failure.kind, failure.reason, document)
+            status = "RESOURCE_IGNORED" if failure.status == "IGNORED" else "FAILED"
+            await self._told.document(seen.uri, status, reasons=[reason])
         else:
             document = self._document(seen, "INDEXED", None, chunks, attributes.prefix())
             self._store.settle(self._row.id, seen.uri, kind, None, document)
+            counts = {"metadata_updated" if kind == "metadata" else "created": chunks}
+            if kind == "modified" and known is not None:
+                counts["deleted"] = known.chunks
+            await self._told.document(seen.uri, "INDEXED", chunks=counts)
 
     async def _index(self, seen: Crawled, known: Document | None, attributes: Attributes) -> tuple[OutcomeKind, int]:
         kind: OutcomeKind = "new"
         if known is not None and known.status == "INDEXED":
             kind = "modified" if known.etag != seen.etag else "metadata"
-            if kind == "metadata" and self._only_rewrites(known, attributes):
-                chunks = await self._pipeline.rewrite(self._target, seen.uri, attributes)
-                if chunks is not None:
-                    return kind, chunks
+        await self._told.document(seen.uri, SCHEDULED[kind])
+        if known is not None and kind == "metadata" and self._only_rewrites(known, attributes):
+            chunks = await self._pipeline.rewrite(self._target, seen.uri, attributes)
+            if chunks is not None:
+                return kind, chunks
         if seen.size > MAX_DOCUMENT:
             raise DocumentFailure(TOO_LARGE, "too_large")
         async with self._pipeline.staging.fetched(self._target.new_context(), seen.uri) as file:
