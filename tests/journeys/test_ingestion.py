@@ -60,6 +60,22 @@ def test_chunking_strategies(outcrop_stack: StackProcess, source: dict, most: in
     assert "hydrogen" in results[0]["content"]["text"]
 
 
+def test_hierarchical_chunks_are_searched_and_their_parents_returned(outcrop_stack: StackProcess):
+    base = Base(outcrop_stack, **HIERARCHICAL)
+    base.put("topics.txt", TEXT)
+    base.sync()
+    results = base.retrieve("Why does a star shine?", numberOfResults=20)
+    texts = [result["content"]["text"] for result in results]
+    assert len(texts) == len(set(texts)) < 20
+    assert "hydrogen" in texts[0]
+    assert max(len(text.split()) for text in texts) > 60
+    assert [result["score"] for result in results] == sorted((r["score"] for r in results), reverse=True)
+    base.put("topics.txt", TOPICS["bread"] * 3)
+    base.sync()
+    (only,) = base.retrieve("Why does dough rise?", numberOfResults=20)
+    assert only["content"]["text"].count("Kneading") == 3
+
+
 def test_metadata_alone_is_rewritten_without_reading_the_document_again(outcrop_stack: StackProcess):
     base = Base(outcrop_stack)
     uri = base.put("stars.txt", TOPICS["stars"], {"unit": "astronomy", "week": 1})

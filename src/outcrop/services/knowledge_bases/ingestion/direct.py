@@ -13,7 +13,7 @@ from typing import Any
 
 from outcrop.engines.inference.engine import EngineError
 from outcrop.jobs import Job, Jobs
-from outcrop.services.contract import Deps
+from outcrop.services.contract import Deps, ServiceError
 from outcrop.services.knowledge_bases import sidecars
 from outcrop.services.knowledge_bases.ingestion.failures import DocumentFailure, explain
 from outcrop.services.knowledge_bases.ingestion.job import WIDTH, Ingestion
@@ -109,7 +109,7 @@ class Direct:
     async def _drain(self, job: Job, kb: KnowledgeBase, source: DataSource) -> None:
         try:
             target = await self._ingestion.target(kb, source, job.id.removeprefix("direct-"))
-        except EngineError as error:
+        except (EngineError, ServiceError) as error:
             async for waiting in self._take(source):
                 self._fail(kb.id, source.id, waiting, DocumentFailure(str(error)))
             return

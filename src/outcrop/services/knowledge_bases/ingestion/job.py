@@ -14,7 +14,7 @@ from functools import partial
 
 from outcrop.engines.inference.engine import EngineError
 from outcrop.jobs import Job, Jobs, Stopped
-from outcrop.services.contract import Deps, Principal
+from outcrop.services.contract import Deps, Principal, ServiceError
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.application_log import SCHEDULED, ApplicationLog
 from outcrop.services.knowledge_bases.ingestion.failures import (
@@ -125,7 +125,7 @@ class Ingestion:
         except Stopped:
             await self._end(row, told, "STOPPED")
             raise
-        except (SourceFailure, EngineError) as error:
+        except (SourceFailure, EngineError, ServiceError) as error:
             await self._end(row, told, "FAILED", str(error))
         except Exception as error:
             cause = "the service failed internally; the server's log has the details"
