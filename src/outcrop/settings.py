@@ -49,6 +49,8 @@ class Settings:
     """How relevant the best passage must be (cosine, 0 to 1) before the built-in answerer answers from it."""
     auto_sync: bool = False
     """Sync knowledge bases when their buckets change. The tag `outcrop:auto-sync` of a knowledge base goes before."""
+    postgres: str = ""
+    """`postgresql://USER:PASSWORD@HOST:PORT`, a server with pgvector: where knowledge bases with storage RDS live."""
     page_number_base: int = 1
     """What the first page of a PDF is called in `x-amz-bedrock-kb-document-page-number`."""
     function_sandbox: str = "auto"

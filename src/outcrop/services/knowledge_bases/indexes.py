@@ -10,8 +10,11 @@ from typing import Any
 
 from outcrop.engines.embedding import Embedder
 from outcrop.engines.indexing.index import Index
+from outcrop.engines.inference.engine import EngineError
 from outcrop.services.contract import Context, Deps
 from outcrop.services.knowledge_bases.common import model_id
+from outcrop.services.knowledge_bases.errors import ValidationException
+from outcrop.services.knowledge_bases.rds import postgres_index
 from outcrop.services.knowledge_bases.s3_vectors import S3VectorsIndexes, index_arn, no_such_index
 from outcrop.services.knowledge_bases.store import KnowledgeBase
 
@@ -21,7 +24,7 @@ class Indexes:
         self._directory = directory
         self._models = deps.models
         self._s3_vectors = S3VectorsIndexes(deps)
-        self._strict = deps.settings.strict
+        self._settings = deps.settings
         self._open: dict[str, Index] = {}
         self._lock = asyncio.Lock()
 
@@ -37,21 +40,34 @@ class Indexes:
         if arn and not (self._directory / kb.id).exists():
             if found := await self._s3_vectors.find(kb, arn, embedder.dimensions):
                 return found
-            if self._strict:
+            if self._settings.strict:
                 raise no_such_index()
         async with self._lock:
             if kb.id not in self._open:
-                from outcrop.engines.indexing.embedded import EmbeddedIndex
-
-                index = EmbeddedIndex(self._directory / kb.id / "index.sqlite", embedder.dimensions)
+                index = self._made(kb, embedder.dimensions)
                 await asyncio.to_thread(index.open)
                 self._open[kb.id] = index
             return self._open[kb.id]
 
+    def _made(self, kb: KnowledgeBase, dimensions: int) -> Index:
+        if kb.storage_type == "RDS":
+            return postgres_index(self._settings.postgres, kb.body["storageConfiguration"], dimensions)
+        from outcrop.engines.indexing.embedded import EmbeddedIndex
+
+        return EmbeddedIndex(self._directory / kb.id / "index.sqlite", dimensions)
+
     async def check(self, ctx: Context, storage: Mapping[str, Any]) -> None:
-        """In strict mode, raise ValidationException if the index that a storage configuration names doesn't exist."""
+        """Raises ValidationException if a storage configuration names what isn't there: a server of PostgreSQL, or, in
+        strict mode, an index of S3 Vectors."""
+        if storage["type"] == "RDS":
+            try:
+                await asyncio.to_thread(postgres_index(self._settings.postgres, storage, 1).reach)
+            except EngineError as error:
+                raise ValidationException(
+                    f"The knowledge base storage configuration provided is invalid... {error}"
+                ) from None
         arn = index_arn(storage)
-        if self._strict and arn and not await self._s3_vectors.exists(ctx, arn):
+        if self._settings.strict and arn and not await self._s3_vectors.exists(ctx, arn):
             raise no_such_index()
 
     async def embedder(self, kb: KnowledgeBase) -> Embedder:

@@ -16,8 +16,12 @@ from outcrop.services.knowledge_bases.ingestion.job import Ingestion
 from outcrop.services.knowledge_bases.quotas import Quotas
 from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore, new_id
 
-STORES = ("S3_VECTORS", "OPENSEARCH_SERVERLESS")
-"""Storage configurations that the embedded index serves."""
+STORES = {
+    "S3_VECTORS": "s3VectorsConfiguration",
+    "OPENSEARCH_SERVERLESS": "opensearchServerlessConfiguration",
+    "RDS": "rdsConfiguration",
+}
+"""Kinds of storage that are served here, and the member that configures each."""
 
 
 class KnowledgeBases:
@@ -101,14 +105,13 @@ class KnowledgeBases:
             return
         if storage["type"] not in STORES:
             raise ValidationException(
-                f"The knowledge base storage configuration provided is invalid. Outcrop serves {' and '.join(STORES)} "
-                f"from its embedded index; {storage['type']} isn't available yet."
+                f"The knowledge base storage configuration provided is invalid. Outcrop serves {', '.join(STORES)}; "
+                f"{storage['type']} isn't available yet."
             )
-        member = {"S3_VECTORS": "s3VectorsConfiguration", "OPENSEARCH_SERVERLESS": "opensearchServerlessConfiguration"}
-        if member[storage["type"]] not in storage:
+        if (member := STORES[storage["type"]]) not in storage:
             raise ValidationException(
                 "The knowledge base storage configuration provided is invalid. "
-                f"{member[storage['type']]} is required when the type is {storage['type']}."
+                f"{member} is required when the type is {storage['type']}."
             )
         await self._indexes.check(ctx, storage)
 
