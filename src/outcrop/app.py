@@ -104,8 +104,8 @@ class Stack:
             self._databases[name] = Database(self.settings.data / "db" / f"{name}.sqlite", durable=durable)
         return self._databases[name]
 
-    def context(self, account: str, region: str, principal: Principal) -> Context:
-        return self.gateway.context(account, region, principal)
+    def context(self, account: str, region: str, principal: Principal, trace_id: str = "") -> Context:
+        return self.gateway.context(account, region, principal, trace_id)
 
     async def resume(self) -> None:
         """Go on with what an earlier process left: queued jobs, alarms, log retention."""

@@ -84,6 +84,8 @@ class Context:
     """The base URL under which the caller reached this stack, for URLs that answers carry."""
     source_ip: str = "127.0.0.1"
     user_agent: str = ""
+    trace_id: str = ""
+    """`X-Amzn-Trace-Id` of the request: which chain of calls it belongs to, and which functions that led through."""
     notes: dict[str, str] = field(default_factory=dict)
     """Helpful extras that have no place in AWS's shapes: `wire/` sends each as a header `x-outcrop-<name>`.
     Set them before the answer (or its first stream event) is returned."""
@@ -165,6 +167,10 @@ class Service:
         self.on_stop = on_stop
 
 
+class Contexts(Protocol):
+    def __call__(self, account: str, region: str, principal: Principal, trace_id: str = "") -> Context: ...
+
+
 class Databases(Protocol):
     def __call__(self, name: str, *, durable: bool = True) -> Database: ...
 
@@ -184,7 +190,7 @@ class Deps:
     jobs: Jobs
     models: Models
     """Text engines and embedders by model id, shared by Bedrock and Knowledge Bases."""
-    context: Callable[[str, str, Principal], Context]
+    context: Contexts
     """`context(account, region, principal)`: for background work, which has no caller."""
     lookup: Callable[[str], Credential | None]
     """The credential of an access key id (or of a bearer key), or None: the one answer for all who check signatures."""

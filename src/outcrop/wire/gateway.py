@@ -82,9 +82,9 @@ class Gateway:
             if not room.is_started:
                 await room.start()
 
-    def context(self, account: str, region: str, principal: Principal) -> Context:
+    def context(self, account: str, region: str, principal: Principal, trace_id: str = "") -> Context:
         """For work that no request caused."""
-        return self.make_context(account, region, principal)
+        return self.make_context(account, region, principal, trace_id=trace_id)
 
     def anonymous(self, exchange: Exchange, account: str, region: str) -> Context:
         """For a surface's caller."""
@@ -95,6 +95,7 @@ class Gateway:
             request_id=exchange.request_id,
             source_ip=exchange.source_ip,
             user_agent=exchange.headers.get("user-agent", ""),
+            trace_id=exchange.headers.get("x-amzn-trace-id", ""),
         )
 
     def make_context(
@@ -107,6 +108,7 @@ class Gateway:
         endpoint: str = "",
         source_ip: str = "127.0.0.1",
         user_agent: str = "",
+        trace_id: str = "",
     ) -> Context:
         caller = _Caller(self)
         caller.context = Context(
@@ -118,6 +120,7 @@ class Gateway:
             endpoint=endpoint or self.endpoint(),
             source_ip=source_ip,
             user_agent=user_agent,
+            trace_id=trace_id,
         )
         return caller.context
 

@@ -220,6 +220,7 @@ async def admit(gateway: Gateway, exchange: Exchange) -> None:
         endpoint=_endpoint(gateway, exchange),
         source_ip=exchange.source_ip,
         user_agent=exchange.headers.get("user-agent", ""),
+        trace_id=exchange.headers.get("x-amzn-trace-id", ""),
     )
 
 

@@ -55,15 +55,17 @@ class Caller:
                         return getattr(resource, name)
         raise LookupError(f"{service} has no {name}")
 
-    def context(self, account: str = ACCOUNT, region: str = "", principal: Principal | None = None) -> Context:
+    def context(
+        self, account: str = ACCOUNT, region: str = "", principal: Principal | None = None, trace_id: str = ""
+    ) -> Context:
         principal = principal or self.principal
 
         async def call(service: str, operation: str, request: Any) -> dict[str, Any]:
             self.asked.append((service, operation))
-            ctx = self.context(account, region, principal)
+            ctx = self.context(account, region, principal, trace_id)
             return dict(await self.operation(service, operation)(ctx, request))
 
-        return Context(account, region or self.region, principal, str(uuid.uuid4()), call)
+        return Context(account, region or self.region, principal, str(uuid.uuid4()), call, trace_id=trace_id)
 
     async def __call__(self, operation: str, service: str = "lambda", **request: Any) -> dict[str, Any]:
         ctx = self.context_of_last = self.context()

@@ -338,7 +338,7 @@ async def test_what_terraform_asks_about_every_function(call):
     signing = await call("get_function_code_signing_config", FunctionName="f")
     assert signing == {"CodeSigningConfigArn": "", "FunctionName": "f"}
     assert (await call("get_runtime_management_config", FunctionName="f"))["UpdateRuntimeOn"] == "Auto"
-    assert (await call("get_function_recursion_config", FunctionName="f")) == {"RecursiveLoop": "Allow"}
+    assert (await call("get_function_recursion_config", FunctionName="f")) == {"RecursiveLoop": "Terminate"}
     assert (await call("list_event_source_mappings"))["EventSourceMappings"] == []
     for operation in ("get_function_code_signing_config", "list_provisioned_concurrency_configs"):
         with pytest.raises(ResourceNotFoundException):

@@ -5,6 +5,7 @@ from tests.services.lambda_.conftest import ARN, ECHO, zipped
 
 from outcrop.services.lambda_.errors import (
     InvalidParameterValueException,
+    LambdaError,
     PolicyLengthExceededException,
     PreconditionFailedException,
     ResourceConflictException,
@@ -75,16 +76,40 @@ async def test_aliases(call):
         await call("get_alias", FunctionName="f", Name="live")
 
 
-async def test_create_alias_refuses_weights(call):
+async def test_an_alias_shares_invocations_out(call):
+    await call.create("def handler(event, context):\n    return context.function_version", Publish=True)
+    await call("update_function_configuration", FunctionName="f", Description="second")
+    await call("publish_version", FunctionName="f")
+    half = {"AdditionalVersionWeights": {"2": 0.5}}
+    made = await call("create_alias", FunctionName="f", Name="live", FunctionVersion="1", RoutingConfig=half)
+    assert made["RoutingConfig"] == half
+    answers = [await call("invoke", FunctionName="f:live", Payload=b"1") for _ in range(40)]
+    assert {answer["ExecutedVersion"] for answer in answers} == {"1", "2"}
+    assert all(json.loads(answer["Payload"]) == answer["ExecutedVersion"] for answer in answers)
+    everything = {"AdditionalVersionWeights": {"2": 1.0}}
+    await call("update_alias", FunctionName="f", Name="live", RoutingConfig=everything)
+    assert {await call.invoke(name="f:live") for _ in range(5)} == {"2"}
+    changed = await call("update_alias", FunctionName="f", Name="live", FunctionVersion="2", RoutingConfig={})
+    assert "RoutingConfig" not in changed
+    assert "RoutingConfig" not in await call("get_alias", FunctionName="f", Name="live")
+
+
+@pytest.mark.parametrize(
+    ("version", "weights", "message"),
+    [
+        ("1", {"1": 0.5}, "already included in routing configuration"),
+        ("1", {"$LATEST": 0.5}, "not supported for an alias pointing to more than 1"),
+        ("$LATEST", {"1": 0.5}, "not supported for an alias pointing to more than 1"),
+        ("1", {"2": 0.1, "3": 0.1}, "cannot be greater than 1"),
+        ("1", {"2": 1.5}, "less than or equal to 1.0"),
+        ("1", {"7": 0.5}, "Function not found"),
+    ],
+)
+async def test_an_alias_refuses_weights(call, version, weights, message):
     await call.create(Publish=True)
-    with pytest.raises(InvalidParameterValueException, match="Weighted aliases"):
-        await call(
-            "create_alias",
-            FunctionName="f",
-            Name="live",
-            FunctionVersion="1",
-            RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}},
-        )
+    routing = {"AdditionalVersionWeights": weights}
+    with pytest.raises(LambdaError, match=message):
+        await call("create_alias", FunctionName="f", Name="live", FunctionVersion=version, RoutingConfig=routing)
 
 
 async def test_permissions(call):

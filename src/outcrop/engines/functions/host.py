@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 
 from outcrop.engines.functions.box import Boxes
 from outcrop.engines.functions.environment import Environment
 from outcrop.engines.functions.runtimes import BOOT, Runtimes
 from outcrop.engines.functions.spec import Busy, EnvironmentInfo, FunctionSpec, Invocation, Outcome, Owner
+
+log = logging.getLogger(__name__)
 
 MAX_ENVIRONMENTS = 1000
 MEMORY_EACH = 48 << 20
@@ -56,6 +59,8 @@ class FunctionHost:
         self._starts: set[asyncio.Task[None]] = set()
         self._ends: set[asyncio.Task[None]] = set()
         self._starting: Counter[str] = Counter()
+        self._kept: dict[str, tuple[FunctionSpec, int]] = {}
+        self._failed: set[str] = set()
         self._want_room: list[asyncio.Future[None]] = []
         self._slots: asyncio.Semaphore | None = None
         self._cleaning: asyncio.Future[None] | None = None
@@ -78,8 +83,47 @@ class FunctionHost:
             environment = got
         return await environment.invoke(invocation)
 
+    def provision(self, wanted: Sequence[tuple[FunctionSpec, int]]) -> None:
+        """Keep so many environments for each spec, started now, and no longer those of earlier calls."""
+        self._kept = {spec.key: (spec, count) for spec, count in wanted}
+        self._failed.clear()
+        for key in self._kept:
+            self._refill(key)
+
+    def provisioned(self, key: str) -> tuple[int, bool]:
+        """How many environments have started, and whether the last start for `provision` failed."""
+        started = sum(e.info.spec.key == key and e.state != "starting" for e in self._all.values())
+        return started, key in self._failed
+
+    def _refill(self, key: str) -> None:
+        if self._closing or key not in self._kept or key in self._failed:
+            return
+        spec, count = self._kept[key]
+        for _ in range(count - sum(e.info.spec.key == key and not e.retired for e in self._all.values())):
+            if not self._make_room():
+                return
+            info = EnvironmentInfo(secrets.token_hex(16), spec, provisioned=True)
+            environment = Environment(info, self._owner, self._directory / info.id, self._became_idle, self._was_closed)
+            self._all[info.id] = environment
+            _in_background(self._warm(environment), self._starts)
+
+    async def _warm(self, environment: Environment) -> None:
+        """Start an environment that nobody waits for."""
+        opened = False
+        try:
+            async with self._pace():
+                if environment.info.spec.key in self._kept:
+                    opened = await self._open(environment)
+        except Exception:
+            log.exception("an environment that was to be kept ready has not started")
+        finally:
+            if not opened:
+                self._failed.add(environment.info.spec.key)
+                environment.close()
+
     def retire(self, key: str) -> None:
         """End the environments of this key: idle ones now, busy ones after their work."""
+        self._kept.pop(key, None)
         for environment in self._idle.pop(key, []):
             environment.close()
         for environment in self._all.values():
@@ -147,14 +191,22 @@ class FunctionHost:
             self._idle.pop(key, None)
         self._tell_room()
         _in_background(environment.wait_closed(), self._ends)
+        if key in self._kept:
+            asyncio.get_running_loop().call_soon(self._refill, key)
 
     def _sweep(self) -> None:
         self._sweeper = None
         oldest = time.monotonic() - self._idle_seconds
-        for environment in [e for idle in self._idle.values() for e in idle if e.idle_since < oldest]:
-            environment.close()
+        for key, idle in list(self._idle.items()):
+            for environment in [e for e in self._spare(key, idle) if e.idle_since < oldest]:
+                environment.close()
         if any(self._idle.values()):
             self._sweeper = asyncio.get_running_loop().call_later(SWEEP_SECONDS, self._sweep)
+
+    def _spare(self, key: str, idle: list[Environment]) -> list[Environment]:
+        """Those of the idle ones that needn't be kept."""
+        kept = self._kept[key][1] if key in self._kept else 0
+        return idle[: max(0, len(idle) - kept)]
 
     # new environments
 
@@ -205,7 +257,7 @@ class FunctionHost:
 
     def _make_room(self) -> bool:
         if len(self._all) >= self._max:
-            idle = [environment for environments in self._idle.values() for environment in environments]
+            idle = [environment for key, idle in self._idle.items() for environment in self._spare(key, idle)]
             if idle:
                 min(idle, key=lambda environment: environment.idle_since).close()
         return len(self._all) < self._max
@@ -221,12 +273,7 @@ class FunctionHost:
         try:
             async with self._pace():
                 if self._starting[spec.key] <= self._unserved(spec.key):
-                    await self._clean()
-                    launch = await self._runtimes.launch(spec)
-                    variables = await self._owner.prepare(environment.info)
-                    environment.temporary.mkdir(parents=True, exist_ok=True)
-                    view = await self._boxes.view(spec, environment.temporary, BOOT, launch.program, launch.packages)
-                    opened = await environment.open(launch, view, variables)
+                    opened = await self._open(environment)
         except Exception as error:
             failure = error
         finally:
@@ -237,6 +284,15 @@ class FunctionHost:
                 if self._starting[spec.key] < self._unserved(spec.key):
                     self._report_failure(environment, failure)
                 environment.close()
+
+    async def _open(self, environment: Environment) -> bool:
+        spec = environment.info.spec
+        await self._clean()
+        launch = await self._runtimes.launch(spec)
+        variables = await self._owner.prepare(environment.info)
+        environment.temporary.mkdir(parents=True, exist_ok=True)
+        view = await self._boxes.view(spec, environment.temporary, BOOT, launch.program, launch.packages)
+        return await environment.open(launch, view, variables)
 
     def _report_failure(self, environment: Environment, failure: Exception | None) -> None:
         """Tell the call that has waited longest."""

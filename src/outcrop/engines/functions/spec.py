@@ -79,6 +79,8 @@ class EnvironmentInfo:
     id: str
     """32 hex digits."""
     spec: FunctionSpec
+    provisioned: bool = False
+    """Started before anybody asked for it."""
     started_at: float = field(default_factory=time.time)
 
 

@@ -54,6 +54,22 @@ class InvalidZipFileException(LambdaError):
     status = 502
 
 
+class ProvisionedConcurrencyConfigNotFoundException(LambdaError):
+    status = 404
+
+
+class CodeSigningConfigNotFoundException(LambdaError):
+    status = 404
+
+
+class CodeVerificationFailedException(LambdaError):
+    status = 400
+
+
+class RecursiveInvocationException(LambdaError):
+    status = 400
+
+
 class AccessDeniedException(LambdaError):
     """A caller that the function's policy doesn't name. Not in the models of all operations, but what AWS answers."""
 

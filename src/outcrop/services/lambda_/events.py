@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from outcrop.jobs import Job, Jobs
 from outcrop.services.contract import Context, ServiceError
-from outcrop.services.lambda_.errors import TooManyRequestsException
+from outcrop.services.lambda_ import lookup
+from outcrop.services.lambda_.errors import ResourceNotFoundException, TooManyRequestsException
 from outcrop.services.lambda_.metrics import Metrics
-from outcrop.services.lambda_.names import LATEST
+from outcrop.services.lambda_.names import LATEST, FunctionName
 from outcrop.services.lambda_.runner import Ran, Runner
 from outcrop.services.lambda_.store import Event, LambdaStore, Version
 
@@ -59,13 +60,19 @@ class Events:
         self._jobs.submit(KIND, {"event": event.id}, f"{KIND}.{event.id}")
         self._metrics.record(event.name, AsyncEventsReceived=1)
 
+    def drop_loop(self, name: FunctionName) -> None:
+        """Note that an invocation which the function caused itself was refused."""
+        self._metrics.record(name, RecursiveInvocationsDropped=1)
+
     async def _deliver(self, job: Job) -> None:
         throttle = self._schedule.throttle_first
         while (event := self._store.event(job.payload["event"])) is not None:
             if (wait := event.due_at - time.time()) > 0:
                 await asyncio.sleep(wait)
-            version, function = self._store.version(event.name), self._store.function(event.name)
-            if version is None or function is None:
+            try:
+                function = lookup.function(self._store, event.name)
+                version = lookup.routed(self._store, function, event.name)
+            except ResourceNotFoundException:
                 self._drop(event)
                 return
             settings = self._settings(event, function.id)
@@ -75,7 +82,13 @@ class Events:
             self._metrics.record(event.name, AsyncEventAge=(time.time() - event.created_at) * 1000)
             try:
                 ran = await self._runner.run(
-                    function, version, event.name, event.payload, event.id, client_context=event.client_context
+                    function,
+                    version,
+                    event.name,
+                    event.payload,
+                    event.id,
+                    client_context=event.client_context,
+                    trace_id=event.trace,
                 )
             except TooManyRequestsException:
                 self._store.postpone_event(event.id, event.attempts, time.time() + throttle)
@@ -92,7 +105,7 @@ class Events:
 
     def _settings(self, event: Event, function: int) -> dict[str, Any]:
         qualifier = "" if event.name.qualifier == LATEST else event.name.qualifier
-        config = self._store.event_config(function, qualifier)
+        config = self._store.config("event_config", function, qualifier)
         defaults = {
             "MaximumRetryAttempts": len(self._schedule.retries),
             "MaximumEventAgeInSeconds": self._schedule.max_age,
@@ -112,15 +125,31 @@ class Events:
         if destination:
             record = _destination_record(event, version, ran, condition)
             ctx = self._context(event.name.account, event.name.region)
-            request = {"FunctionName": destination, "InvocationType": "Event", "Payload": json.dumps(record).encode()}
             try:
-                await ctx.call("lambda", "invoke", request)
+                await _send(ctx, event, destination, json.dumps(record).encode())
             except ServiceError:
                 self._metrics.record(event.name, DestinationDeliveryFailures=1)
         if condition == "Success":
             self._store.delete_event(event.id)
         else:
             self._drop(event)
+
+
+async def _send(ctx: Context, event: Event, destination: str, record: bytes) -> None:
+    if not destination.startswith("arn:aws:s3:::"):
+        request = {"FunctionName": destination, "InvocationType": "Event", "Payload": record}
+        await ctx.call("lambda", "invoke", request)
+        return
+    now = datetime.now(UTC)
+    key = f"aws/lambda/async/{event.name.name}/{now:%Y/%m/%d}/{now:%Y-%m-%dT%H.%M.%S}-{event.id}"
+    bucket = destination.removeprefix("arn:aws:s3:::")
+    await ctx.call(
+        "s3", "put_object", {"Bucket": bucket, "Key": key, "Body": _once(record), "ContentType": "application/json"}
+    )
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _destination_record(event: Event, version: Version, ran: Ran | None, condition: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from outcrop.services.lambda_.layers import check_layers
 from outcrop.services.lambda_.names import LATEST
 from outcrop.services.lambda_.paging import page
 from outcrop.services.lambda_.roles import Roles
+from outcrop.services.lambda_.signing import check_code
 from outcrop.services.lambda_.store import LambdaStore, Version
 from outcrop.services.lambda_.versions import publish
 
@@ -44,12 +45,15 @@ class Functions:
         if self._store.function(name):
             raise ResourceConflictException(f"Function already exist: {name.name}")
         chosen = settings.create(request)
+        check_code(self._store, request.get("CodeSigningConfigArn") or "")
         check_layers(self._store, chosen)
         await self._roles.check(ctx, chosen["Role"])
         code = await self._code.receive(ctx, request["Code"], "CreateFunction")
         version = self._store.add_function(name, request.get("Tags") or {}, chosen, code)
         if version is None:
             raise ResourceConflictException(f"Function already exist: {name.name}")
+        if request.get("CodeSigningConfigArn"):
+            self._store.set_signing(version.function, request["CodeSigningConfigArn"])
         if request.get("Publish"):
             version = publish(self._store, version)
         return {**settings.describe(self._store, version), **CREATING}
@@ -85,6 +89,7 @@ class Functions:
     async def update_function_code(self, ctx: Context, request: Request) -> Result:
         latest = lookup.latest(self._store, lookup.name(ctx, request))
         lookup.check_revision(request.get("RevisionId"), latest.revision)
+        check_code(self._store, lookup.function(self._store, latest.name).signing)
         code = await self._code.receive(ctx, request, "UpdateFunctionCode")
         latest = lookup.latest(self._store, latest.name)
         chosen = dict(latest.settings)

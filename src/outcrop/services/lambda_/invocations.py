@@ -6,7 +6,6 @@ import asyncio
 import base64
 import binascii
 import json
-import secrets
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,10 +13,15 @@ from typing import Any
 from outcrop.engines.functions import AnswerStream
 from outcrop.services.contract import Context, Request, Result
 from outcrop.services.lambda_ import lookup
-from outcrop.services.lambda_.errors import InvalidRequestContentException, RequestTooLargeException
+from outcrop.services.lambda_.errors import (
+    InvalidRequestContentException,
+    RecursiveInvocationException,
+    RequestTooLargeException,
+)
 from outcrop.services.lambda_.events import Events
 from outcrop.services.lambda_.names import FunctionName
 from outcrop.services.lambda_.policy import check_access
+from outcrop.services.lambda_.recursion import MOST, advance
 from outcrop.services.lambda_.runner import Ran, Runner
 from outcrop.services.lambda_.store import Event, Function, LambdaStore, Version
 
@@ -43,12 +47,15 @@ class Invocations:
             return {"StatusCode": 204, "ExecutedVersion": version.version}
         payload = await _payload(request, MAX_ASYNCHRONOUS if kind == "Event" else MAX_SYNCHRONOUS, "InvokeFunction")
         client_context = _client_context(request)
+        trace = self._trace(ctx, function, asynchronous=kind == "Event")
         if kind == "Event":
             now = time.time()
-            self._events.add(Event(ctx.request_id, name, payload, client_context, now, 0, now))
+            if trace is not None:
+                self._events.add(Event(ctx.request_id, name, payload, client_context, now, 0, now, trace))
             return {"StatusCode": 202, "Payload": b""}
+        assert trace is not None
         ran = await self._runner.run(
-            function, version, name, payload, ctx.request_id, client_context=client_context, trace_id=_trace()
+            function, version, name, payload, ctx.request_id, client_context=client_context, trace_id=trace
         )
         ctx.headers["Content-Type"] = "application/json"
         answer: dict[str, Any] = {
@@ -62,12 +69,19 @@ class Invocations:
             answer["LogResult"] = base64.b64encode(ran.log_tail).decode()
         return answer
 
+    async def invoke_async(self, ctx: Context, request: Request) -> Result:
+        """What Invoke was before it had invocation types."""
+        event = {"FunctionName": request["FunctionName"], "InvocationType": "Event", "Payload": request["InvokeArgs"]}
+        await self.invoke(ctx, event)
+        return {"Status": 202}
+
     async def invoke_with_response_stream(self, ctx: Context, request: Request) -> Result:
         name, function, version = self._find(ctx, request)
         if request.get("InvocationType") == "DryRun":
             return {"StatusCode": 204, "ExecutedVersion": version.version}
         payload = await _payload(request, MAX_SYNCHRONOUS, "InvokeWithResponseStream")
         context, stream = _client_context(request), AnswerStream()
+        trace = self._trace(ctx, function, asynchronous=False) or ""
         running = asyncio.create_task(
             self._runner.run(
                 function,
@@ -76,7 +90,7 @@ class Invocations:
                 payload,
                 ctx.request_id,
                 client_context=context,
-                trace_id=_trace(),
+                trace_id=trace,
                 stream=stream,
             )
         )
@@ -94,10 +108,24 @@ class Invocations:
 
     def _find(self, ctx: Context, request: Request) -> tuple[FunctionName, Function, Version]:
         name = lookup.name(ctx, request)
-        version = lookup.version(self._store, name)
         function = lookup.function(self._store, name)
+        version = lookup.routed(self._store, function, name)
         check_access(self._store, ctx, function, name)
         return name, function, version
+
+    def _trace(self, ctx: Context, function: Function, *, asynchronous: bool) -> str | None:
+        """The trace header that the function gets; None for an event that closes a loop once too often. Raises
+        RecursiveInvocationException."""
+        trace, visits = advance(ctx.trace_id, function.name)
+        if visits <= MOST or function.recursion == "Allow":
+            return trace
+        self._events.drop_loop(function.name)
+        if asynchronous:
+            return None
+        raise RecursiveInvocationException(
+            f"Lambda detected that {function.name.arn} was invoked in a recursive loop and ended it after {MOST} "
+            "invocations. If that is what you want: PutFunctionRecursionConfig with RecursiveLoop Allow."
+        )
 
 
 async def _stream(running: asyncio.Task[Ran], stream: AnswerStream, *, tail: bool) -> AsyncIterator[dict[str, Any]]:
@@ -157,7 +185,3 @@ def _client_context(request: Request) -> str | None:
         raise InvalidRequestContentException(
             "Client context must be a valid Base64-encoded JSON object of at most 3583 bytes."
         ) from None
-
-
-def _trace() -> str:
-    return f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"

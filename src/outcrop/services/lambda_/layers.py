@@ -30,7 +30,7 @@ class Layers:
         return self._shown(ctx, layer)
 
     async def get_layer_version(self, ctx: Context, request: Request) -> Result:
-        return self._shown(ctx, _find(self._store, _version_arn(ctx, request)))
+        return self._shown(ctx, _find(self._store, version_arn(ctx, request)))
 
     async def get_layer_version_by_arn(self, ctx: Context, request: Request) -> Result:
         return self._shown(ctx, _find(self._store, request["Arn"]))
@@ -54,7 +54,7 @@ class Layers:
         return {"Layers": layers, "NextMarker": marker}
 
     async def delete_layer_version(self, ctx: Context, request: Request) -> Result:
-        self._store.delete_layer(_version_arn(ctx, request))
+        self._store.delete_layer(version_arn(ctx, request))
         self._code.collect()
         return {}
 
@@ -94,7 +94,7 @@ def _find(store: LambdaStore, arn: str) -> Layer:
     return layer
 
 
-def _version_arn(ctx: Context, request: Request) -> str:
+def version_arn(ctx: Context, request: Request) -> str:
     account, region, name = _parse(ctx, request["LayerName"])
     return f"arn:aws:lambda:{region}:{account}:layer:{name}:{request['VersionNumber']}"
 

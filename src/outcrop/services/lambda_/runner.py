@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,14 @@ class Runner:
             except RuntimeMissing as error:
                 message = {"errorType": error.error_type, "errorMessage": f"RequestId: {request_id} Error: {error}"}
                 return Ran(Outcome(json.dumps(message).encode(), "error", "", error.error_type), b"")
+
+    async def provision(self, wanted: Sequence[tuple[Version, int]]) -> None:
+        """Keep so many environments of each version ready, and of no other."""
+        self._host.provision([(await self._spec(version), count) for version, count in wanted])
+
+    def provisioned(self, version: Version) -> tuple[int, bool]:
+        """How many environments of a version are ready or at work, and whether one has failed to start."""
+        return self._host.provisioned(_key(version))
 
     def retire(self, version: Version) -> None:
         """End the environments of a version that has changed or is gone."""

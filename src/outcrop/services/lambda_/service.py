@@ -16,14 +16,19 @@ from outcrop.services.lambda_.code import CodeStore
 from outcrop.services.lambda_.concurrency import Concurrency
 from outcrop.services.lambda_.event_configs import EventConfigs
 from outcrop.services.lambda_.events import Events, Schedule
-from outcrop.services.lambda_.fixed import Fixed
 from outcrop.services.lambda_.functions import Functions
 from outcrop.services.lambda_.invocations import Invocations
+from outcrop.services.lambda_.layer_policies import LayerPolicies
 from outcrop.services.lambda_.layers import Layers
 from outcrop.services.lambda_.metrics import Metrics
 from outcrop.services.lambda_.policy import Permissions
+from outcrop.services.lambda_.provisioned import Provisioned, Provisioner
+from outcrop.services.lambda_.recursion import Recursion
 from outcrop.services.lambda_.roles import LAMBDA, Roles
 from outcrop.services.lambda_.runner import Runner
+from outcrop.services.lambda_.runtime_updates import RuntimeUpdates
+from outcrop.services.lambda_.signing import Signing
+from outcrop.services.lambda_.sources import Sources
 from outcrop.services.lambda_.store import LambdaStore
 from outcrop.services.lambda_.surface import CodeLocations, FunctionUrls
 from outcrop.services.lambda_.tags import Tags
@@ -31,6 +36,9 @@ from outcrop.services.lambda_.urls import Urls
 from outcrop.services.lambda_.versions import Versions
 from outcrop.services.lambda_.watch import Watch
 from outcrop.settings import child_environment
+
+HELPFUL_RETRIES = (1.0, 2.0)
+"""Seconds before a failed event is tried again; on AWS a minute, then two."""
 
 
 class LambdaHooks(Hooks):
@@ -44,7 +52,8 @@ def _sandbox(wanted: str) -> Wanted:
     return cast(Wanted, wanted)
 
 
-def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]:  # noqa: B008 - it is frozen
+def services(deps: Deps, schedule: Schedule | None = None) -> tuple[Service, ...]:
+    """`schedule` is when events are tried again; AWS's in strict mode, else a shorter one, unless it is given."""
     data = deps.data / "lambda"
     strict = deps.settings.strict
 
@@ -67,16 +76,21 @@ def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]
     )
     host = FunctionHost(watch, runtimes, data / "environments", boxes=boxes, patience=0.0 if strict else 5.0)
     runner = Runner(store, code, host, watch, metrics)
+    schedule = schedule or (Schedule() if strict else Schedule(retries=HELPFUL_RETRIES))
     events = Events(store, runner, deps.jobs, metrics, context, schedule)
+    provisioner = Provisioner(store, runner)
     invocations = Invocations(store, runner, events)
     sweeping: list[asyncio.Task[None]] = []
 
     async def start() -> None:
         if (data / "code").exists():
             sweeping.append(asyncio.create_task(asyncio.to_thread(code.sweep), name="sweep function code"))
+        if store.provisioned():
+            provisioner.apply()
 
     async def stop() -> None:
         await asyncio.gather(*sweeping)
+        await provisioner.stop()
         await host.aclose()
         await metrics.flush()
         await watch.flush()
@@ -86,7 +100,7 @@ def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]
             "lambda",
             Functions(store, code, roles, runner.retire),
             Versions(store),
-            Aliases(store),
+            Aliases(store, provisioner.apply),
             Invocations(store, runner, events),
             Permissions(store),
             Concurrency(store),
@@ -94,7 +108,12 @@ def services(deps: Deps, schedule: Schedule = Schedule()) -> tuple[Service, ...]
             Layers(store, code),
             Tags(store),
             Urls(store),
-            Fixed(store),
+            LayerPolicies(store),
+            Provisioned(store, runner, provisioner),
+            Recursion(store),
+            RuntimeUpdates(store),
+            Signing(store),
+            Sources(store),
             surfaces=(CodeLocations(code), FunctionUrls(store, invocations)),
             hooks=LambdaHooks(),
             on_start=start,

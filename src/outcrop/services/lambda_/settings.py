@@ -38,7 +38,6 @@ NAMES = (
 REFUSED = {
     "FileSystemConfigs": "file systems can't be mounted",
     "ImageConfig": "container images can't run",
-    "CodeSigningConfigArn": "code signing isn't checked",
     "CapacityProviderConfig": "there are no capacity providers",
     "DurableConfig": "durable executions don't exist",
     "TenancyConfig": "tenants aren't isolated",

@@ -6,8 +6,8 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from outcrop.services.lambda_.names import LATEST, FunctionName
 from outcrop.storage import Database, Row
@@ -44,7 +44,23 @@ SCHEMA = [
                         qualifier TEXT NOT NULL, payload BLOB NOT NULL, context TEXT, created_at REAL NOT NULL,
                         attempts INTEGER NOT NULL DEFAULT 0, due_at REAL NOT NULL);
     CREATE TABLE secret (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    """,
     """
+    ALTER TABLE alias ADD COLUMN weights TEXT NOT NULL DEFAULT '{}';
+    ALTER TABLE event ADD COLUMN trace TEXT NOT NULL DEFAULT '';
+    ALTER TABLE function ADD COLUMN recursion TEXT NOT NULL DEFAULT 'Terminate';
+    ALTER TABLE function ADD COLUMN signing TEXT NOT NULL DEFAULT '';
+    CREATE TABLE provisioned (function INTEGER NOT NULL REFERENCES function (id) ON DELETE CASCADE,
+                              qualifier TEXT NOT NULL, settings TEXT NOT NULL, modified_at REAL NOT NULL,
+                              PRIMARY KEY (function, qualifier));
+    CREATE TABLE runtime_update (function INTEGER NOT NULL REFERENCES function (id) ON DELETE CASCADE,
+                                 qualifier TEXT NOT NULL, settings TEXT NOT NULL, modified_at REAL NOT NULL,
+                                 PRIMARY KEY (function, qualifier));
+    CREATE TABLE layer_statement (layer TEXT NOT NULL, sid TEXT NOT NULL, statement TEXT NOT NULL,
+                                  PRIMARY KEY (layer, sid));
+    CREATE TABLE signing_config (arn TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL,
+                                 settings TEXT NOT NULL, modified_at REAL NOT NULL);
+    """,
 ]
 
 
@@ -64,6 +80,10 @@ class Function:
     reserved: int | None
     """How many of its invocations may run at once, if that is set."""
     last_version: int
+    recursion: str = "Terminate"
+    """What becomes of invocations that the function has caused itself, again and again: `Allow` or `Terminate`."""
+    signing: str = ""
+    """The ARN of its code signing configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,8 @@ class Alias:
     version: str
     description: str
     revision: str
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Other versions, and the share of invocations that goes to each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +156,11 @@ class Event:
     created_at: float
     attempts: int
     due_at: float
+    trace: str = ""
+    """`X-Amzn-Trace-Id` of what caused it."""
+
+
+ConfigKind = Literal["event_config", "provisioned", "runtime_update"]
 
 
 class LambdaStore:
@@ -204,6 +231,15 @@ class LambdaStore:
 
     def set_tags(self, function: int, tags: Mapping[str, str]) -> None:
         self._db.write("UPDATE function SET tags=? WHERE id=?", (json.dumps(dict(tags)), function))
+
+    def set_recursion(self, function: int, recursion: str) -> None:
+        self._db.write("UPDATE function SET recursion=? WHERE id=?", (recursion, function))
+
+    def set_signing(self, function: int, arn: str) -> None:
+        self._db.write("UPDATE function SET signing=? WHERE id=?", (arn, function))
+
+    def functions_signed_by(self, arn: str) -> list[Function]:
+        return [_function(row) for row in self._db.read("SELECT * FROM function WHERE signing=? ORDER BY name", (arn,))]
 
     def set_reserved(self, function: int, reserved: int | None) -> None:
         self._db.write("UPDATE function SET reserved=? WHERE id=?", (reserved, function))
@@ -298,21 +334,25 @@ class LambdaStore:
 
     def aliases(self, function: int) -> list[Alias]:
         rows = self._db.read("SELECT * FROM alias WHERE function=? ORDER BY name", (function,))
-        return [Alias(row["name"], row["version"], row["description"], row["revision"]) for row in rows]
+        return [
+            Alias(row["name"], row["version"], row["description"], row["revision"], json.loads(row["weights"]))
+            for row in rows
+        ]
 
     def alias(self, function: int, name: str) -> Alias | None:
         return next((alias for alias in self.aliases(function) if alias.name == name), None)
 
     def put_alias(self, function: int, alias: Alias) -> None:
         self._db.write(
-            "INSERT OR REPLACE INTO alias (function, name, version, description, revision) VALUES (?,?,?,?,?)",
-            (function, alias.name, alias.version, alias.description, alias.revision),
+            "INSERT OR REPLACE INTO alias (function, name, version, description, revision, weights) "
+            "VALUES (?,?,?,?,?,?)",
+            (function, alias.name, alias.version, alias.description, alias.revision, json.dumps(dict(alias.weights))),
         )
 
     def delete_alias(self, function: int, name: str) -> None:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM alias WHERE function=? AND name=?", (function, name))
-            for table in ("statement", "event_config", "url"):
+            for table in ("statement", "event_config", "url", "provisioned", "runtime_update"):
                 connection.execute(f"DELETE FROM {table} WHERE function=? AND qualifier=?", (function, name))
 
     # policies
@@ -334,23 +374,29 @@ class LambdaStore:
 
     # configuration of asynchronous invocations, and URLs
 
-    def event_configs(self, function: int) -> list[Timed]:
-        rows = self._db.read("SELECT * FROM event_config WHERE function=? ORDER BY qualifier", (function,))
+    def configs(self, kind: ConfigKind, function: int) -> list[Timed]:
+        """All settings of this kind, by qualifier."""
+        rows = self._db.read(f"SELECT * FROM {kind} WHERE function=? ORDER BY qualifier", (function,))
         return [Timed(row["qualifier"], json.loads(row["settings"]), row["modified_at"]) for row in rows]
 
-    def event_config(self, function: int, qualifier: str) -> Timed | None:
-        return next((config for config in self.event_configs(function) if config.qualifier == qualifier), None)
+    def config(self, kind: ConfigKind, function: int, qualifier: str) -> Timed | None:
+        return next((config for config in self.configs(kind, function) if config.qualifier == qualifier), None)
 
-    def put_event_config(self, function: int, qualifier: str, settings: Mapping[str, Any]) -> Timed:
+    def put_config(self, kind: ConfigKind, function: int, qualifier: str, settings: Mapping[str, Any]) -> Timed:
         config = Timed(qualifier, dict(settings), time.time())
         self._db.write(
-            "INSERT OR REPLACE INTO event_config (function, qualifier, settings, modified_at) VALUES (?,?,?,?)",
+            f"INSERT OR REPLACE INTO {kind} (function, qualifier, settings, modified_at) VALUES (?,?,?,?)",
             (function, qualifier, json.dumps(config.settings), config.modified_at),
         )
         return config
 
-    def delete_event_config(self, function: int, qualifier: str) -> None:
-        self._db.write("DELETE FROM event_config WHERE function=? AND qualifier=?", (function, qualifier))
+    def delete_config(self, kind: ConfigKind, function: int, qualifier: str) -> bool:
+        return bool(self._db.write(f"DELETE FROM {kind} WHERE function=? AND qualifier=?", (function, qualifier)))
+
+    def provisioned(self) -> list[tuple[int, str, int]]:
+        """Function, qualifier and number of all environments that are to be kept."""
+        rows = self._db.read("SELECT * FROM provisioned")
+        return [(row["function"], row["qualifier"], json.loads(row["settings"])["wanted"]) for row in rows]
 
     def urls(self, function: int) -> list[Timed]:
         return [
@@ -419,12 +465,47 @@ class LambdaStore:
                 (layer.account, layer.region, layer.name, layer.version),
             )
 
+    def layer_statements(self, arn: str) -> list[dict[str, Any]]:
+        rows = self._db.read("SELECT statement FROM layer_statement WHERE layer=? ORDER BY rowid", (arn,))
+        return [json.loads(row["statement"]) for row in rows]
+
+    def add_layer_statement(self, arn: str, sid: str, statement: Mapping[str, Any]) -> bool:
+        """False: there is one of this id."""
+        sql = "INSERT OR IGNORE INTO layer_statement (layer, sid, statement) VALUES (?,?,?)"
+        return bool(self._db.write(sql, (arn, sid, json.dumps(dict(statement)))))
+
+    def delete_layer_statement(self, arn: str, sid: str) -> bool:
+        return bool(self._db.write("DELETE FROM layer_statement WHERE layer=? AND sid=?", (arn, sid)))
+
+    # code signing configurations
+
+    def signing_configs(self, account: str, region: str) -> list[Timed]:
+        rows = self._db.read(
+            "SELECT * FROM signing_config WHERE account=? AND region=? ORDER BY arn", (account, region)
+        )
+        return [Timed("", json.loads(row["settings"]), row["modified_at"], id=row["arn"]) for row in rows]
+
+    def signing_config(self, arn: str) -> Timed | None:
+        row = self._db.read_one("SELECT * FROM signing_config WHERE arn=?", (arn,))
+        return Timed("", json.loads(row["settings"]), row["modified_at"], id=row["arn"]) if row else None
+
+    def put_signing_config(self, account: str, region: str, arn: str, settings: Mapping[str, Any]) -> Timed:
+        config = Timed("", dict(settings), time.time(), id=arn)
+        self._db.write(
+            "INSERT OR REPLACE INTO signing_config (arn, account, region, settings, modified_at) VALUES (?,?,?,?,?)",
+            (arn, account, region, json.dumps(config.settings), config.modified_at),
+        )
+        return config
+
+    def delete_signing_config(self, arn: str) -> None:
+        self._db.write("DELETE FROM signing_config WHERE arn=?", (arn,))
+
     # asynchronous invocations
 
     def add_event(self, event: Event) -> None:
         self._db.write(
             "INSERT OR IGNORE INTO event (id, account, region, name, qualifier, payload, context, created_at, "
-            "attempts, due_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            "attempts, due_at, trace) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             (
                 event.id,
                 event.name.account,
@@ -436,6 +517,7 @@ class LambdaStore:
                 event.created_at,
                 event.attempts,
                 event.due_at,
+                event.trace,
             ),
         )
 
@@ -444,7 +526,16 @@ class LambdaStore:
         if row is None:
             return None
         name = FunctionName(row["account"], row["region"], row["name"], row["qualifier"])
-        return Event(row["id"], name, row["payload"], row["context"], row["created_at"], row["attempts"], row["due_at"])
+        return Event(
+            row["id"],
+            name,
+            row["payload"],
+            row["context"],
+            row["created_at"],
+            row["attempts"],
+            row["due_at"],
+            row["trace"],
+        )
 
     def postpone_event(self, event_id: str, attempts: int, due_at: float) -> None:
         self._db.write("UPDATE event SET attempts=?, due_at=? WHERE id=?", (attempts, due_at, event_id))
@@ -460,7 +551,15 @@ def merged(settings: Mapping[str, Any], changes: Mapping[str, Any], names: Seque
 
 def _function(row: Row) -> Function:
     name = FunctionName(row["account"], row["region"], row["name"])
-    return Function(row["id"], name, json.loads(row["tags"]), row["reserved"], row["last_version"])
+    return Function(
+        row["id"],
+        name,
+        json.loads(row["tags"]),
+        row["reserved"],
+        row["last_version"],
+        row["recursion"],
+        row["signing"],
+    )
 
 
 def _version(row: Row) -> Version:

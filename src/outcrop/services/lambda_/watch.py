@@ -88,7 +88,7 @@ class Watch:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings["MemorySize"]),
             "AWS_LAMBDA_LOG_GROUP_NAME": stream.group,
             "AWS_LAMBDA_LOG_STREAM_NAME": stream.name,
-            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": _initialization(environment),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{settings['Runtime']}",
             "AWS_REGION": name.region,
             "AWS_DEFAULT_REGION": name.region,
@@ -112,7 +112,7 @@ class Watch:
         arn = runtime_version_arn(journal.version)
         text = f"INIT_START Runtime Version: {runtime}\tRuntime Version ARN: {arn}"
         record = {
-            "initializationType": "on-demand",
+            "initializationType": _initialization(environment),
             "phase": "init",
             "runtimeVersion": runtime,
             "runtimeVersionArn": arn,
@@ -130,7 +130,7 @@ class Watch:
             f"\tError Type: {outcome.error_type}"
         )
         record = {
-            "initializationType": "on-demand",
+            "initializationType": _initialization(environment),
             "phase": "init",
             "status": outcome.status,
             "errorType": outcome.error_type,
@@ -224,6 +224,10 @@ def _runtime_version(version: Version) -> str:
         if runtime.startswith(family):
             return f"{family}:{runtime.removeprefix(family).removesuffix('.x')}.v1"
     return f"{runtime}.v1"
+
+
+def _initialization(environment: EnvironmentInfo) -> str:
+    return "provisioned-concurrency" if environment.provisioned else "on-demand"
 
 
 def _now() -> int:

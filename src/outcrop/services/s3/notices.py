@@ -11,14 +11,14 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 
 from outcrop.services.changes import ObjectChange, ObjectChanges
-from outcrop.services.contract import Context, Principal, ServiceError
+from outcrop.services.contract import Context, Contexts, Principal, ServiceError
 from outcrop.services.s3.names import owner
 from outcrop.services.s3.store import Bucket, BucketStore, Version
 from outcrop.storage import Database
@@ -44,16 +44,18 @@ class Notice:
     """ARN."""
     payload: str
     created: float
+    trace: str
+    """`X-Amzn-Trace-Id` of the request that changed the object."""
 
 
 class Outbox:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def add(self, bucket: Bucket, function: str, payload: str) -> None:
+    def add(self, bucket: Bucket, function: str, payload: str, trace: str) -> None:
         self._db.write(
-            "INSERT INTO notice (account, region, bucket, function, payload, created) VALUES (?,?,?,?,?,?)",
-            (bucket.account, bucket.region, bucket.name, function, payload, time.time()),
+            "INSERT INTO notice (account, region, bucket, function, payload, created, trace) VALUES (?,?,?,?,?,?,?)",
+            (bucket.account, bucket.region, bucket.name, function, payload, time.time(), trace),
         )
 
     def oldest(self, after: int) -> list[Notice]:
@@ -72,7 +74,7 @@ class Notices:
         buckets: BucketStore,
         outbox: Outbox,
         changes: ObjectChanges,
-        context: Callable[[str, str, Principal], Context],
+        context: Contexts,
     ) -> None:
         self._buckets = buckets
         self._outbox = outbox
@@ -86,7 +88,7 @@ class Notices:
         functions = [rule for rule in rules if concerns(rule, event, version.key)]
         for rule in functions:
             record = _record(ctx, bucket, version, event, rule["Id"])
-            self._outbox.add(bucket, rule["LambdaFunctionArn"], json.dumps({"Records": [record]}))
+            self._outbox.add(bucket, rule["LambdaFunctionArn"], json.dumps({"Records": [record]}), ctx.trace_id)
         change = ObjectChange(bucket.account, bucket.region, bucket.name, version.key, event)
         loop = asyncio.get_running_loop()
         loop.call_soon(self._changes.tell, change)  # transactions hold no await: by then this one is committed
@@ -125,7 +127,7 @@ class Notices:
 
     async def _deliver(self, notice: Notice) -> bool:
         """False: to be tried again."""
-        ctx = self._context(notice.account, notice.region, as_bucket(notice.bucket))
+        ctx = self._context(notice.account, notice.region, as_bucket(notice.bucket), notice.trace)
         request = {
             "FunctionName": notice.function,
             "InvocationType": "Event",

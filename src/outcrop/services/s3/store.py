@@ -55,6 +55,7 @@ SCHEMA = [
     CREATE TABLE notice (id INTEGER PRIMARY KEY AUTOINCREMENT, account TEXT NOT NULL, region TEXT NOT NULL,
                          bucket TEXT NOT NULL, function TEXT NOT NULL, payload TEXT NOT NULL, created REAL NOT NULL);
     """,
+    "ALTER TABLE notice ADD COLUMN trace TEXT NOT NULL DEFAULT ''",
 ]
 
 
