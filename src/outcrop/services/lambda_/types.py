@@ -24,6 +24,21 @@ class AccountUsage(TypedDict):
     FunctionCount: NotRequired[int]
 
 
+class AddLayerVersionPermissionRequest(TypedDict):
+    LayerName: str
+    VersionNumber: int
+    StatementId: str
+    Action: str
+    Principal: str
+    OrganizationId: NotRequired[str]
+    RevisionId: NotRequired[str]
+
+
+class AddLayerVersionPermissionResponse(TypedDict):
+    Statement: NotRequired[str]
+    RevisionId: NotRequired[str]
+
+
 class AddPermissionRequest(TypedDict):
     FunctionName: str
     StatementId: str
@@ -56,6 +71,10 @@ class AliasRoutingConfiguration(TypedDict):
     AdditionalVersionWeights: NotRequired[dict[str, float]]
 
 
+class AllowedPublishers(TypedDict):
+    SigningProfileVersionArns: list[str]
+
+
 class AmazonManagedKafkaEventSourceConfig(TypedDict):
     ConsumerGroupId: NotRequired[str]
     SchemaRegistryConfig: NotRequired[KafkaSchemaRegistryConfig]
@@ -63,6 +82,19 @@ class AmazonManagedKafkaEventSourceConfig(TypedDict):
 
 class CapacityProviderConfig(TypedDict):
     LambdaManagedInstancesCapacityProviderConfig: LambdaManagedInstancesCapacityProviderConfig
+
+
+class CodeSigningConfig(TypedDict):
+    CodeSigningConfigId: str
+    CodeSigningConfigArn: str
+    Description: NotRequired[str]
+    AllowedPublishers: AllowedPublishers
+    CodeSigningPolicies: CodeSigningPolicies
+    LastModified: str
+
+
+class CodeSigningPolicies(TypedDict):
+    UntrustedArtifactOnDeployment: NotRequired[str]
 
 
 class Concurrency(TypedDict):
@@ -84,6 +116,48 @@ class CreateAliasRequest(TypedDict):
     FunctionVersion: str
     Description: NotRequired[str]
     RoutingConfig: NotRequired[AliasRoutingConfiguration]
+
+
+class CreateCodeSigningConfigRequest(TypedDict):
+    Description: NotRequired[str]
+    AllowedPublishers: AllowedPublishers
+    CodeSigningPolicies: NotRequired[CodeSigningPolicies]
+    Tags: NotRequired[dict[str, str]]
+
+
+class CreateCodeSigningConfigResponse(TypedDict):
+    CodeSigningConfig: CodeSigningConfig
+
+
+class CreateEventSourceMappingRequest(TypedDict):
+    EventSourceArn: NotRequired[str]
+    FunctionName: str
+    Enabled: NotRequired[bool]
+    BatchSize: NotRequired[int]
+    FilterCriteria: NotRequired[FilterCriteria]
+    KMSKeyArn: NotRequired[str]
+    MetricsConfig: NotRequired[EventSourceMappingMetricsConfig]
+    LoggingConfig: NotRequired[EventSourceMappingLoggingConfig]
+    ScalingConfig: NotRequired[ScalingConfig]
+    MaximumBatchingWindowInSeconds: NotRequired[int]
+    ParallelizationFactor: NotRequired[int]
+    StartingPosition: NotRequired[str]
+    StartingPositionTimestamp: NotRequired[datetime]
+    DestinationConfig: NotRequired[DestinationConfig]
+    MaximumRecordAgeInSeconds: NotRequired[int]
+    BisectBatchOnFunctionError: NotRequired[bool]
+    MaximumRetryAttempts: NotRequired[int]
+    Tags: NotRequired[dict[str, str]]
+    TumblingWindowInSeconds: NotRequired[int]
+    Topics: NotRequired[list[str]]
+    Queues: NotRequired[list[str]]
+    SourceAccessConfigurations: NotRequired[list[SourceAccessConfiguration]]
+    SelfManagedEventSource: NotRequired[SelfManagedEventSource]
+    FunctionResponseTypes: NotRequired[list[str]]
+    AmazonManagedKafkaEventSourceConfig: NotRequired[AmazonManagedKafkaEventSourceConfig]
+    SelfManagedKafkaEventSourceConfig: NotRequired[SelfManagedKafkaEventSourceConfig]
+    DocumentDBEventSourceConfig: NotRequired[DocumentDBEventSourceConfig]
+    ProvisionedPollerConfig: NotRequired[ProvisionedPollerConfig]
 
 
 class CreateFunctionRequest(TypedDict):
@@ -145,6 +219,22 @@ class DeleteAliasRequest(TypedDict):
     Name: str
 
 
+class DeleteCodeSigningConfigRequest(TypedDict):
+    CodeSigningConfigArn: str
+
+
+class DeleteCodeSigningConfigResponse(TypedDict):
+    pass
+
+
+class DeleteEventSourceMappingRequest(TypedDict):
+    UUID: str
+
+
+class DeleteFunctionCodeSigningConfigRequest(TypedDict):
+    FunctionName: str
+
+
 class DeleteFunctionConcurrencyRequest(TypedDict):
     FunctionName: str
 
@@ -171,6 +261,11 @@ class DeleteFunctionUrlConfigRequest(TypedDict):
 class DeleteLayerVersionRequest(TypedDict):
     LayerName: str
     VersionNumber: int
+
+
+class DeleteProvisionedConcurrencyConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: str
 
 
 class DestinationConfig(TypedDict):
@@ -378,6 +473,18 @@ class GetAliasRequest(TypedDict):
     Name: str
 
 
+class GetCodeSigningConfigRequest(TypedDict):
+    CodeSigningConfigArn: str
+
+
+class GetCodeSigningConfigResponse(TypedDict):
+    CodeSigningConfig: CodeSigningConfig
+
+
+class GetEventSourceMappingRequest(TypedDict):
+    UUID: str
+
+
 class GetFunctionCodeSigningConfigRequest(TypedDict):
     FunctionName: str
 
@@ -445,6 +552,16 @@ class GetLayerVersionByArnRequest(TypedDict):
     Arn: str
 
 
+class GetLayerVersionPolicyRequest(TypedDict):
+    LayerName: str
+    VersionNumber: int
+
+
+class GetLayerVersionPolicyResponse(TypedDict):
+    Policy: NotRequired[str]
+    RevisionId: NotRequired[str]
+
+
 class GetLayerVersionRequest(TypedDict):
     LayerName: str
     VersionNumber: int
@@ -470,6 +587,20 @@ class GetPolicyRequest(TypedDict):
 class GetPolicyResponse(TypedDict):
     Policy: NotRequired[str]
     RevisionId: NotRequired[str]
+
+
+class GetProvisionedConcurrencyConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: str
+
+
+class GetProvisionedConcurrencyConfigResponse(TypedDict):
+    RequestedProvisionedConcurrentExecutions: NotRequired[int]
+    AvailableProvisionedConcurrentExecutions: NotRequired[int]
+    AllocatedProvisionedConcurrentExecutions: NotRequired[int]
+    Status: NotRequired[str]
+    StatusReason: NotRequired[str]
+    LastModified: NotRequired[str]
 
 
 class GetRuntimeManagementConfigRequest(TypedDict):
@@ -517,6 +648,15 @@ class InvocationResponse(TypedDict):
     Payload: NotRequired[bytes]
     ExecutedVersion: NotRequired[str]
     DurableExecutionArn: NotRequired[str]
+
+
+class InvokeAsyncRequest(TypedDict):
+    FunctionName: str
+    InvokeArgs: AsyncIterator[bytes]
+
+
+class InvokeAsyncResponse(TypedDict):
+    Status: NotRequired[int]
 
 
 class InvokeResponseStreamUpdate(TypedDict):
@@ -625,6 +765,16 @@ class ListAliasesResponse(TypedDict):
     Aliases: NotRequired[list[AliasConfiguration]]
 
 
+class ListCodeSigningConfigsRequest(TypedDict):
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListCodeSigningConfigsResponse(TypedDict):
+    NextMarker: NotRequired[str]
+    CodeSigningConfigs: NotRequired[list[CodeSigningConfig]]
+
+
 class ListEventSourceMappingsRequest(TypedDict):
     EventSourceArn: NotRequired[str]
     FunctionName: NotRequired[str]
@@ -657,6 +807,17 @@ class ListFunctionUrlConfigsRequest(TypedDict):
 class ListFunctionUrlConfigsResponse(TypedDict):
     FunctionUrlConfigs: list[FunctionUrlConfig]
     NextMarker: NotRequired[str]
+
+
+class ListFunctionsByCodeSigningConfigRequest(TypedDict):
+    CodeSigningConfigArn: str
+    Marker: NotRequired[str]
+    MaxItems: NotRequired[int]
+
+
+class ListFunctionsByCodeSigningConfigResponse(TypedDict):
+    NextMarker: NotRequired[str]
+    FunctionArns: NotRequired[list[str]]
 
 
 class ListFunctionsRequest(TypedDict):
@@ -786,6 +947,16 @@ class PublishVersionRequest(TypedDict):
     PublishTo: NotRequired[str]
 
 
+class PutFunctionCodeSigningConfigRequest(TypedDict):
+    CodeSigningConfigArn: str
+    FunctionName: str
+
+
+class PutFunctionCodeSigningConfigResponse(TypedDict):
+    CodeSigningConfigArn: str
+    FunctionName: str
+
+
 class PutFunctionConcurrencyRequest(TypedDict):
     FunctionName: str
     ReservedConcurrentExecutions: int
@@ -797,6 +968,50 @@ class PutFunctionEventInvokeConfigRequest(TypedDict):
     MaximumRetryAttempts: NotRequired[int]
     MaximumEventAgeInSeconds: NotRequired[int]
     DestinationConfig: NotRequired[DestinationConfig]
+
+
+class PutFunctionRecursionConfigRequest(TypedDict):
+    FunctionName: str
+    RecursiveLoop: str
+
+
+class PutFunctionRecursionConfigResponse(TypedDict):
+    RecursiveLoop: NotRequired[str]
+
+
+class PutProvisionedConcurrencyConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: str
+    ProvisionedConcurrentExecutions: int
+
+
+class PutProvisionedConcurrencyConfigResponse(TypedDict):
+    RequestedProvisionedConcurrentExecutions: NotRequired[int]
+    AllocatedProvisionedConcurrentExecutions: NotRequired[int]
+    AvailableProvisionedConcurrentExecutions: NotRequired[int]
+    Status: NotRequired[str]
+    StatusReason: NotRequired[str]
+    LastModified: NotRequired[str]
+
+
+class PutRuntimeManagementConfigRequest(TypedDict):
+    FunctionName: str
+    Qualifier: NotRequired[str]
+    UpdateRuntimeOn: str
+    RuntimeVersionArn: NotRequired[str]
+
+
+class PutRuntimeManagementConfigResponse(TypedDict):
+    UpdateRuntimeOn: str
+    FunctionArn: str
+    RuntimeVersionArn: NotRequired[str]
+
+
+class RemoveLayerVersionPermissionRequest(TypedDict):
+    LayerName: str
+    VersionNumber: int
+    StatementId: str
+    RevisionId: NotRequired[str]
 
 
 class RemovePermissionRequest(TypedDict):
@@ -888,6 +1103,42 @@ class UpdateAliasRequest(TypedDict):
     Description: NotRequired[str]
     RoutingConfig: NotRequired[AliasRoutingConfiguration]
     RevisionId: NotRequired[str]
+
+
+class UpdateCodeSigningConfigRequest(TypedDict):
+    CodeSigningConfigArn: str
+    Description: NotRequired[str]
+    AllowedPublishers: NotRequired[AllowedPublishers]
+    CodeSigningPolicies: NotRequired[CodeSigningPolicies]
+
+
+class UpdateCodeSigningConfigResponse(TypedDict):
+    CodeSigningConfig: CodeSigningConfig
+
+
+class UpdateEventSourceMappingRequest(TypedDict):
+    UUID: str
+    FunctionName: NotRequired[str]
+    Enabled: NotRequired[bool]
+    BatchSize: NotRequired[int]
+    FilterCriteria: NotRequired[FilterCriteria]
+    KMSKeyArn: NotRequired[str]
+    MetricsConfig: NotRequired[EventSourceMappingMetricsConfig]
+    LoggingConfig: NotRequired[EventSourceMappingLoggingConfig]
+    ScalingConfig: NotRequired[ScalingConfig]
+    MaximumBatchingWindowInSeconds: NotRequired[int]
+    ParallelizationFactor: NotRequired[int]
+    DestinationConfig: NotRequired[DestinationConfig]
+    MaximumRecordAgeInSeconds: NotRequired[int]
+    BisectBatchOnFunctionError: NotRequired[bool]
+    MaximumRetryAttempts: NotRequired[int]
+    TumblingWindowInSeconds: NotRequired[int]
+    SourceAccessConfigurations: NotRequired[list[SourceAccessConfiguration]]
+    FunctionResponseTypes: NotRequired[list[str]]
+    AmazonManagedKafkaEventSourceConfig: NotRequired[AmazonManagedKafkaEventSourceConfig]
+    SelfManagedKafkaEventSourceConfig: NotRequired[SelfManagedKafkaEventSourceConfig]
+    DocumentDBEventSourceConfig: NotRequired[DocumentDBEventSourceConfig]
+    ProvisionedPollerConfig: NotRequired[ProvisionedPollerConfig]
 
 
 class UpdateFunctionCodeRequest(TypedDict):
