@@ -88,6 +88,16 @@ async def test_a_compound_question_is_taken_apart(base):
     one = {"retrievalConfiguration": {"vectorSearchConfiguration": {"numberOfResults": 1}}}
     answer = await base.ask(question, orchestrationConfiguration=transformation, **one)
     assert {document for _, cited in parts(answer) for document in cited} == {"volcano", "dialysis"}
+    model = {"modelConfiguration": {"modelArn": "arn:aws:bedrock:us-east-1::foundation-model/amazon.rerank-v1:0"}}
+    vector = one["retrievalConfiguration"]["vectorSearchConfiguration"]
+    vector["rerankingConfiguration"] = {
+        "type": "BEDROCK_RERANKING_MODEL",
+        "bedrockRerankingConfiguration": {**model, "numberOfRerankedResults": 5},
+    }
+    answer = await base.ask(question, orchestrationConfiguration=transformation, **one)
+    assert {document for _, cited in parts(answer) for document in cited} == {"volcano", "dialysis"}
+    with pytest.raises(ValidationException, match="numberOfRerankedResults"):
+        await base.ask(question, **one)
 
 
 async def test_the_built_in_engine_keeps_to_limits(base):

@@ -141,19 +141,19 @@ class Generation:
         question = request["input"]["text"]
         if not question.strip():
             raise ValidationException("The input text is empty. Ask a question of at least one character.")
+        orchestration = Orchestration(given.get("orchestrationConfiguration"), self._settings.strict)
         kb = plan = source = None
         if external:
             (source,) = given["sources"]
             self._sources.check(source)
         else:
             kb = find_knowledge_base(self._store, ctx, given["knowledgeBaseId"])
-            plan = self._search.plan(ctx, kb, given.get("retrievalConfiguration"))
+            plan = self._search.plan(ctx, kb, given.get("retrievalConfiguration"), orchestration.decomposes)
         session = self._sessions.begin(ctx, kb.id if kb else EXTERNAL, request.get("sessionId"))
         generation = given.get("generationConfiguration", {})
         template = generation.get("promptTemplate", {}).get("textPromptTemplate")
         prompts.check_generation(template)
         parameters = converse_parameters(generation)
-        orchestration = Orchestration(given.get("orchestrationConfiguration"), self._settings.strict)
         target = await self._targets.find(ctx, given["modelArn"])
         ctx.notes["served-by"] = target.served_by
         self._lint(ctx, template, orchestration.template, target)

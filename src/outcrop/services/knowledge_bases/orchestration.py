@@ -25,7 +25,7 @@ class Orchestration:
         self.parameters = converse_parameters(self._given)
 
     @property
-    def _decomposes(self) -> bool:
+    def decomposes(self) -> bool:
         return "queryTransformationConfiguration" in self._given
 
     async def questions(
@@ -43,7 +43,7 @@ class Orchestration:
                 return []
             ctx.notes["orchestration"] = "the model wrote no query in the format asked for: the question itself is used"
         whole = resolve(question, history)
-        parts = decompose(whole) if self._decomposes else []
+        parts = decompose(whole) if self.decomposes else []
         return _noted(ctx, question, [whole, *(part for part in parts if part != whole)])
 
     async def _asked(
@@ -61,7 +61,7 @@ class Orchestration:
             raise failed(error, target.arn) from None
         text = "".join(block.get("text", "") for block in answer["output"]["message"]["content"])
         queries = prompts.read_queries(text)
-        return queries if self._decomposes else queries[:1]
+        return queries if self.decomposes else queries[:1]
 
 
 def _noted(ctx: Context, question: str, queries: list[str]) -> list[str]:

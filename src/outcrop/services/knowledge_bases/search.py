@@ -50,8 +50,10 @@ class Search:
         self._parents = parents
         self._targets = targets
 
-    def plan(self, ctx: Context, kb: KnowledgeBase, configuration: Mapping[str, Any] | None) -> Plan:
-        """Check all that needs no search. Raises ValidationException."""
+    def plan(
+        self, ctx: Context, kb: KnowledgeBase, configuration: Mapping[str, Any] | None, in_parts: bool = False
+    ) -> Plan:
+        """Check all that needs no search. `in_parts`: the question may be taken apart. Raises ValidationException."""
         configuration = configuration or {}
         if "managedSearchConfiguration" in configuration:
             raise ValidationException(
@@ -65,7 +67,7 @@ class Search:
             limit,
             self._mode(ctx, kb, vector.get("overrideSearchType")),
             filters.translate(vector.get("filter")),
-            Reranking.of(vector.get("rerankingConfiguration"), limit),
+            Reranking.of(vector.get("rerankingConfiguration"), limit * (MOST_FROM_PARTS if in_parts else 1)),
             ImplicitFilters.of(vector.get("implicitFilterConfiguration")),
         )
 
