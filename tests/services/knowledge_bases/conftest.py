@@ -45,6 +45,16 @@ class Base:
         return await self.stack.gateway.call(context, service, operation, request)
 
     async def create(self, store="S3_VECTORS", chunking=None):
+        await self.call("create_vector_bucket", "s3vectors", vectorBucketName="vectors")
+        await self.call(
+            "create_index",
+            "s3vectors",
+            vectorBucketName="vectors",
+            indexName="passages",
+            dataType="float32",
+            dimension=1024,
+            distanceMetric="cosine",
+        )
         kb = await self.call(
             "create_knowledge_base",
             "bedrock-agent",
@@ -124,7 +134,7 @@ class Base:
 STORES = {
     "S3_VECTORS": {
         "type": "S3_VECTORS",
-        "s3VectorsConfiguration": {"indexArn": f"arn:aws:s3vectors:{REGION}:{ACCOUNT}:bucket/b/index/i"},
+        "s3VectorsConfiguration": {"indexArn": f"arn:aws:s3vectors:{REGION}:{ACCOUNT}:bucket/vectors/index/passages"},
     },
     "OPENSEARCH_SERVERLESS": {
         "type": "OPENSEARCH_SERVERLESS",
