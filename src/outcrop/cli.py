@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             strict=getattr(options, "strict", None),
             llm=tuple(options.llm) if getattr(options, "llm", None) else None,
             models=getattr(options, "models", None),
+            record=getattr(options, "record", None),
+            replay=getattr(options, "replay", None),
             log_level=getattr(options, "log_level", None),
         )
         status: int = options.run(settings, options)
@@ -57,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         help="OpenAI-compatible endpoint for text models, such as http://localhost:11434/v1#llama3.2; repeatable",
     )
     up.add_argument("--models", type=Path, metavar="FILE", help="what serves which model id (OUTCROP_MODELS)")
+    up.add_argument("--record", type=Path, metavar="FILE", help="append what models answer to a file (OUTCROP_RECORD)")
+    up.add_argument("--replay", type=Path, metavar="FILE", help="answer from a recorded file (OUTCROP_REPLAY)")
     up.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     up.set_defaults(run=_up)
 

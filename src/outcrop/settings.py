@@ -39,6 +39,10 @@ class Settings:
     ids that match a pattern such as `anthropic.*`. Several are separated by commas in the environment variable."""
     models: Path | None = None
     """File that maps model ids to engines; `models.toml` in the data directory unless set."""
+    record: Path | None = None
+    """File that what engines answer is appended to, to be replayed later."""
+    replay: Path | None = None
+    """File of recorded answers: the models in it are served from it, without their engines."""
     llm_api_key: str = ""
     """Bearer key for those endpoints, if they want one."""
     embedder: str = "all-MiniLM-L6-v2"

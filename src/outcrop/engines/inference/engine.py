@@ -124,9 +124,24 @@ class Finish:
     stop_sequence: str | None = None
     cached_tokens: int = 0
     """How many of the input tokens the engine had in its cache."""
+    latency_ms: int | None = None
+    """How long the answer took, where an `Origin` has begun it."""
 
 
-Event = TextDelta | ReasoningDelta | ToolUseStart | ToolUseDelta | Finish
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The first event of an answer that is recorded or replayed: what else tells two runs of it apart."""
+
+    id: str
+    """32 hexadecimal digits."""
+    created: int
+    """Seconds since the epoch."""
+    engine: str
+    first_ms: int
+    """Milliseconds to the first event."""
+
+
+Event = Origin | TextDelta | ReasoningDelta | ToolUseStart | ToolUseDelta | Finish
 
 
 class EngineError(Exception):

@@ -30,6 +30,7 @@ from outcrop.engines.inference.mapping import (
     read_options,
 )
 from outcrop.engines.inference.slots import Slot, State
+from outcrop.engines.inference.tapes import Tapes
 from outcrop.engines.inference.tokens import Tokenizer, Tokens
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ class Models:
         self._patience = STRICT_PATIENCE if settings.strict else HELPFUL_PATIENCE
         self._mapping = _Mapping(settings.model_map, read_options(settings.llm))
         self._assigned: list[Callable[[Task, str], Choice | None]] = []
-        self._slots: dict[tuple[Task, Choice], Slot[Any]] = {}
+        self._slots: dict[tuple[Task, Choice, str], Slot[Any]] = {}
         self._tokenizer = Tokenizer(self._local_embedder)
+        self._tapes = Tapes(settings.record, settings.replay)
         self._kinds = Kinds(settings, self._tokenizer.tokens, self._local_embedder)
 
     def provide(self, task: Task, kind: str, build: Builder) -> None:
@@ -79,6 +81,8 @@ class Models:
 
     def choice(self, task: Task, model_id: str) -> Choice | None:
         """What serves a model id, by assignment, mapping, or default; None: nothing does."""
+        if (replayed := self._tapes.choice(task, model_id)) is not None:
+            return replayed
         for find in self._assigned:
             if (found := find(task, model_id)) is not None:
                 return found
@@ -98,19 +102,19 @@ class Models:
     async def text(self, model_id: str) -> TextEngine:
         """The opened engine that serves this model id. Raises EngineLoading while it is being loaded, EngineError."""
         choice = self.choice("text", model_id) or EXTRACTIVE
-        return cast("TextEngine", await self._slot("text", choice).get(self._patience))
+        return cast("TextEngine", await self._slot("text", choice, model_id).get(self._patience))
 
     async def embedder(self, model_id: str) -> Embedder:
         """The opened embedder that serves this embedding model id. Raises EngineDown if its weights are missing."""
         choice = self.choice("embedding", model_id) or LOCAL_EMBEDDER
-        return cast("Embedder", await self._slot("embedding", choice).get(self._patience))
+        return cast("Embedder", await self._slot("embedding", choice, model_id).get(self._patience))
 
     async def images(self, model_id: str) -> ImageEngine:
         """The opened engine that draws for this model id. Raises EngineUnsupported where nothing is mapped to it."""
         choice = self.choice("image", model_id)
         if choice is None:
             raise EngineUnsupported(NO_ENGINE)
-        return cast("ImageEngine", await self._slot("image", choice).get(self._patience))
+        return cast("ImageEngine", await self._slot("image", choice, model_id).get(self._patience))
 
     async def tokens(self) -> Tokens:
         """Counts tokens by the local embedder's tokenizer, or by rule where its weights are missing."""
@@ -118,10 +122,14 @@ class Models:
 
     def served(self) -> Iterator[Served]:
         """Every engine that was asked for since the start, and those that the mapping names."""
-        named = {(entry.task, entry.choice): None for entry in self._mapping.entries()}
-        for task, choice in dict.fromkeys((*named, *self._slots)):
-            slot = self._slots.get((task, choice))
-            yield Served(task, str(choice), slot.state if slot else "cold", slot.error if slot else "")
+        asked = {(task, choice) for task, choice, _ in self._slots}
+        for entry in self._mapping.entries():
+            if (entry.task, entry.choice) not in asked:
+                asked.add((entry.task, entry.choice))
+                yield Served(entry.task, str(entry.choice), "cold")
+        for (task, choice, model_id), slot in self._slots.items():
+            about = f"{choice} ({model_id})" if model_id else str(choice)
+            yield Served(task, about, slot.state, slot.error)
 
     async def aclose(self) -> None:
         """Close every engine that was opened."""
@@ -129,14 +137,20 @@ class Models:
         for slot in slots.values():
             await slot.aclose()
 
-    def _slot(self, task: Task, choice: Choice) -> Slot[Any]:
-        key = (task, choice)
+    def _slot(self, task: Task, choice: Choice, model_id: str) -> Slot[Any]:
+        """Models of the same choice share an engine, unless it depends on the model: on a tape it does."""
+        key = (task, choice, model_id if self._tapes.concerns(task, choice) else "")
         if key not in self._slots:
-            self._slots[key] = Slot(lambda: self._kinds.build(task, choice))
+            self._slots[key] = Slot(lambda: self._build(task, choice, model_id))
         return self._slots[key]
 
+    def _build(self, task: Task, choice: Choice, model_id: str) -> Any:
+        if (replayed := self._tapes.replayed(task, choice, model_id)) is not None:
+            return replayed
+        return self._tapes.recorded(task, choice, model_id, self._kinds.build(task, choice))
+
     async def _local_embedder(self) -> Embedder:
-        return cast("Embedder", await self._slot("embedding", LOCAL_EMBEDDER).get(self._patience))
+        return cast("Embedder", await self._slot("embedding", LOCAL_EMBEDDER, "").get(self._patience))
 
 
 class _Mapping:

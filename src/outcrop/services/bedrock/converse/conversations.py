@@ -56,7 +56,7 @@ class Conversations:
             run = await self._runs.start(call, generation)
 
             def extras(finish: Finish) -> Mapping[str, Any]:
-                completion = Completion((), finish, run.latency_ms)
+                completion = Completion((), finish, run.latency_ms, run.origin)
                 return select(family_of(call.model).write(completion, call.model, {}), paths) if paths else {}
 
             return {"stream": Stream(run, _events(run, extras, _echoed(request)))}

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check, malformed
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -119,19 +117,19 @@ class Chat:
         if not self._dialect.has_head:
             return {"choices": [choice]}
         return {
-            **_head("chat.completion", model, f"chatcmpl-{secrets.token_hex(12)}"),
+            **_head("chat.completion", model, completion.origin),
             "choices": [choice],
             "usage": _usage(completion.finish),
         }
 
-    def chunks(self, model: FoundationModel) -> ChatChunks:
-        return ChatChunks(model, self._dialect)
+    def chunks(self, model: FoundationModel, origin: Origin) -> ChatChunks:
+        return ChatChunks(model, self._dialect, origin)
 
 
 class ChatChunks:
-    def __init__(self, model: FoundationModel, dialect: Dialect) -> None:
+    def __init__(self, model: FoundationModel, dialect: Dialect, origin: Origin) -> None:
         self._dialect = dialect
-        head = _head("chat.completion.chunk", model, f"chatcmpl-{secrets.token_hex(12)}")
+        head = _head("chat.completion.chunk", model, origin)
         self._head = head if dialect.has_head else {}
         self._calls = -1
         self._thinks = False
@@ -182,8 +180,8 @@ def _output(given: Body | None) -> Body | None:
     raise malformed("#/response_format: expected a type of text, json_object or json_schema with its schema")
 
 
-def _head(kind: str, model: FoundationModel, id: str) -> Body:
-    return {"id": id, "object": kind, "created": int(time.time()), "model": model.id}
+def _head(kind: str, model: FoundationModel, origin: Origin) -> Body:
+    return {"id": f"chatcmpl-{origin.id[:24]}", "object": kind, "created": origin.created, "model": model.id}
 
 
 def _usage(finish: Finish) -> Body:

@@ -6,7 +6,6 @@ import base64
 import binascii
 import json
 import re
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from outcrop.services.bedrock.invoke.bodies import check, malformed
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -27,7 +26,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["anthropic_version", "max_tokens", "messages"],
     "additionalProperties": False,
     "properties": {
-        "anthropic_version": {"type": "string", "enum": ["bedrock-2023-05-31"]},
+        "anthropic_version": {"type": "string"},
         "anthropic_beta": _STRINGS,
         "max_tokens": {"type": "integer", "minimum": 1},
         "messages": {
@@ -55,16 +54,19 @@ SCHEMA: dict[str, Any] = {
         "mcp_servers": {"type": "array"},
     },
 }
+_VERSION = re.compile(r"(?:bedrock-)?20\d\d-\d\d-\d\d")
+"""`bedrock-2023-05-31`, or the date of Anthropic's own API, as its newer SDKs send."""
 _REASONS = {"content_filtered": "refusal"}
 
 
 class Claude:
     def read(self, body: Body, model: FoundationModel) -> Mapping[str, Any]:
         if "prompt" in body:
-            raise ValidationException(
-                f'"{_message_head(model)["model"]}" is not supported on this API. Please use the Messages API instead.'
-            )
+            name = _message_head(model, "")["model"]
+            raise ValidationException(f'"{name}" is not supported on this API. Please use the Messages API instead.')
         check(body, SCHEMA)
+        if not _VERSION.fullmatch(body["anthropic_version"]):
+            raise malformed(f"#/anthropic_version: {body['anthropic_version']} is not a valid enum value")
         budget = body.get("thinking", {}).get("budget_tokens", 0)
         if isinstance(budget, int) and budget >= body["max_tokens"]:
             raise ValidationException("`max_tokens` must be greater than `thinking.budget_tokens`.")
@@ -96,27 +98,28 @@ class Claude:
                 content.append({"type": "tool_use", "id": block.id, "name": block.name, "input": dict(block.input)})
         finish = completion.finish
         return {
-            **_message_head(model),
+            **_message_head(model, completion.origin.id),
             "content": content,
             "stop_reason": _REASONS.get(finish.reason, finish.reason),
             "stop_sequence": finish.stop_sequence,
             "usage": _usage(finish, model),
         }
 
-    def chunks(self, model: FoundationModel) -> ClaudeChunks:
-        return ClaudeChunks(model)
+    def chunks(self, model: FoundationModel, origin: Origin) -> ClaudeChunks:
+        return ClaudeChunks(model, origin)
 
 
 class ClaudeChunks:
-    def __init__(self, model: FoundationModel) -> None:
+    def __init__(self, model: FoundationModel, origin: Origin) -> None:
         self._model = model
+        self._origin = origin
         self._index = -1
         self._kind = ""
         self._thought: list[str] = []
 
     def start(self, input_tokens: int) -> Iterable[Body]:
         message = {
-            **_message_head(self._model),
+            **_message_head(self._model, self._origin.id),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -196,9 +199,9 @@ def _schema(body: Body) -> Body | None:
     return schema
 
 
-def _message_head(model: FoundationModel) -> Body:
+def _message_head(model: FoundationModel, id: str) -> Body:
     name = re.sub(r"-v\d+(:\d+)?(:\w+)?$", "", model.id.partition(".")[2])
-    return {"id": f"msg_bdrk_{secrets.token_hex(12)}", "type": "message", "role": "assistant", "model": name}
+    return {"id": f"msg_bdrk_{id[:24]}", "type": "message", "role": "assistant", "model": name}
 
 
 def _joined(messages: list[Body]) -> list[Body]:

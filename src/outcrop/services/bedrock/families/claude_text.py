@@ -12,7 +12,7 @@ from outcrop.services.bedrock.invoke.bodies import check
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -56,7 +56,7 @@ class ClaudeText:
     def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         return {"type": "completion", "completion": f" {completion.text}", **_ending(completion.finish)}
 
-    def chunks(self, model: FoundationModel) -> ClaudeTextChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> ClaudeTextChunks:
         return ClaudeTextChunks()
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import TextDelta, ToolUse, ToolUseDelta, ToolUseStart
 from outcrop.services.bedrock.families.cohere_text import REASONS
-from outcrop.services.bedrock.families.family import Body, inference
+from outcrop.services.bedrock.families.family import Body, identifier, inference
 from outcrop.services.bedrock.families.prompts import conversation
 from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -102,8 +101,8 @@ class CohereChat:
     def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         history = [*body.get("chat_history", ()), {"role": "USER", "message": body.get("message", "")}]
         answer: Body = {
-            "response_id": str(uuid.uuid4()),
-            "generation_id": str(uuid.uuid4()),
+            "response_id": identifier(completion.origin, "response"),
+            "generation_id": identifier(completion.origin, "generation"),
             "text": completion.text,
             "chat_history": [*history, {"role": "CHATBOT", "message": completion.text}],
             "finish_reason": REASONS.get(completion.finish.reason, "COMPLETE"),
@@ -112,19 +111,24 @@ class CohereChat:
             answer["tool_calls"] = calls
         return answer
 
-    def chunks(self, model: FoundationModel) -> CohereChatChunks:
-        return CohereChatChunks()
+    def chunks(self, model: FoundationModel, origin: Origin) -> CohereChatChunks:
+        return CohereChatChunks(origin)
 
 
 class CohereChatChunks:
     """Tools are called in one event, when they are known in full."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
         self._text: list[str] = []
         self._calls: list[tuple[str, list[str]]] = []
 
     def start(self, input_tokens: int) -> Iterable[Body]:
-        yield {"event_type": "stream-start", "generation_id": str(uuid.uuid4()), "is_finished": False}
+        yield {
+            "event_type": "stream-start",
+            "generation_id": identifier(self._origin, "generation"),
+            "is_finished": False,
+        }
 
     def event(self, event: Event) -> Iterable[Body]:
         match event:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import TextDelta
-from outcrop.services.bedrock.families.family import Body, inference, user
+from outcrop.services.bedrock.families.family import Body, identifier, inference, user
 from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -49,13 +48,17 @@ class CohereText:
 
     def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         generation = {
-            "id": str(uuid.uuid4()),
+            "id": identifier(completion.origin, "generation"),
             "text": completion.text,
             "finish_reason": REASONS.get(completion.finish.reason, "COMPLETE"),
         }
-        return {"id": str(uuid.uuid4()), "generations": [generation], "prompt": body.get("prompt", "")}
+        return {
+            "id": identifier(completion.origin, "response"),
+            "generations": [generation],
+            "prompt": body.get("prompt", ""),
+        }
 
-    def chunks(self, model: FoundationModel) -> CohereTextChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> CohereTextChunks:
         return CohereTextChunks()
 
 

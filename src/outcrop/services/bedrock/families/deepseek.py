@@ -11,7 +11,7 @@ from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -46,7 +46,7 @@ class DeepSeek:
         thought = f"{completion.reasoning}</think>" if completion.reasoning else ""
         return {"choices": [{"text": thought + completion.text, "stop_reason": _reason(completion.finish)}]}
 
-    def chunks(self, model: FoundationModel) -> DeepSeekChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> DeepSeekChunks:
         return DeepSeekChunks()
 
 

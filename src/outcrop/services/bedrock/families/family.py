@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -38,7 +39,7 @@ class Family(Protocol):
         """The answer's body; `body` is the request's, empty where it came through Converse."""
         ...
 
-    def chunks(self, model: FoundationModel) -> Chunks: ...
+    def chunks(self, model: FoundationModel, origin: Origin) -> Chunks: ...
 
 
 def user(text: str) -> dict[str, Any]:
@@ -49,3 +50,8 @@ def user(text: str) -> dict[str, Any]:
 def inference(body: Mapping[str, Any], **names: str) -> dict[str, Any]:
     """An inferenceConfig: Converse's names to the body's, those left out that the body lacks."""
     return {name: body[given] for name, given in names.items() if body.get(given) is not None}
+
+
+def identifier(origin: Origin, of: str) -> str:
+    """A UUID of an answer's own, the same for each replay."""
+    return str(uuid.uuid5(uuid.UUID(origin.id), of))

@@ -10,6 +10,7 @@ from outcrop.services.bedrock.families.family import Body
 from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
+    from outcrop.engines.inference.engine import Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -47,5 +48,5 @@ class Jamba:
             "model": model.id.partition(".")[2].partition("-v")[0],
         }
 
-    def chunks(self, model: FoundationModel) -> ChatChunks:
-        return self._chat.chunks(model)
+    def chunks(self, model: FoundationModel, origin: Origin) -> ChatChunks:
+        return self._chat.chunks(model, origin)

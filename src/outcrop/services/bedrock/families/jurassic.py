@@ -10,6 +10,7 @@ from outcrop.services.bedrock.invoke.bodies import check
 from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
+    from outcrop.engines.inference.engine import Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.families.family import Chunks
     from outcrop.services.bedrock.runtime.runs import Completion
@@ -65,5 +66,5 @@ class Jurassic:
             "completions": [{"data": {"text": completion.text, "tokens": []}, "finishReason": finished}],
         }
 
-    def chunks(self, model: FoundationModel) -> Chunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> Chunks:
         raise ValidationException("The model is unsupported for streaming.")

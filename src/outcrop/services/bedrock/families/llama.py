@@ -12,7 +12,7 @@ from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check, malformed
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -55,7 +55,7 @@ class Llama:
             "stop_reason": _reason(finish),
         }
 
-    def chunks(self, model: FoundationModel) -> LlamaChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> LlamaChunks:
         return LlamaChunks()
 
 

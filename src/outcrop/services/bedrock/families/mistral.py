@@ -11,7 +11,7 @@ from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -48,7 +48,7 @@ class Mistral:
     def write(self, completion: Completion, model: FoundationModel, body: Body) -> Body:
         return {"outputs": [{"text": completion.text, "stop_reason": _reason(completion.finish)}]}
 
-    def chunks(self, model: FoundationModel) -> MistralChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> MistralChunks:
         return MistralChunks()
 
 

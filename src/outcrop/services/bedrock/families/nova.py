@@ -12,7 +12,7 @@ from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check, malformed
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -105,7 +105,7 @@ class Nova:
             "usage": _usage(completion.finish),
         }
 
-    def chunks(self, model: FoundationModel) -> NovaChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> NovaChunks:
         return NovaChunks()
 
 

@@ -11,7 +11,7 @@ from outcrop.services.bedrock.families.family import Body, inference
 from outcrop.services.bedrock.invoke.bodies import check
 
 if TYPE_CHECKING:
-    from outcrop.engines.inference.engine import Event, Finish
+    from outcrop.engines.inference.engine import Event, Finish, Origin
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.runtime.runs import Completion
 
@@ -53,7 +53,7 @@ class Titan:
         }
         return {"inputTextTokenCount": finish.input_tokens, "results": [result]}
 
-    def chunks(self, model: FoundationModel) -> TitanChunks:
+    def chunks(self, model: FoundationModel, origin: Origin) -> TitanChunks:
         return TitanChunks()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -232,7 +233,11 @@ async def _cohere(embedder: Embedder, body: Body, *, is_v3: bool) -> tuple[Body,
         )
     purpose: Purpose = "query" if body["input_type"] == "search_query" else "document"
     vectors = await _embed(embedder, texts, 1024 if is_v3 else body.get("output_dimension", 1536), purpose)
-    answer: Body = {"id": str(uuid.uuid4()), "texts": list(texts), "response_type": "embeddings_floats"}
+    answer: Body = {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(list(texts)))),
+        "texts": list(texts),
+        "response_type": "embeddings_floats",
+    }
     if "embedding_types" not in body:
         return {**answer, "embeddings": vectors.tolist()}, sum(counts)
     by_type = {kind: _as_type(vectors, kind) for kind in body["embedding_types"]}

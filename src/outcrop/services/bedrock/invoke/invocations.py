@@ -58,7 +58,7 @@ class Invocations:
             if not call.model.streaming:
                 raise ValidationException("The model is unsupported for streaming.")
             run = await self._runs.start(call, await self._generation(call, body))
-            chunks = family_of(call.model, body).chunks(call.model)
+            chunks = family_of(call.model, body).chunks(call.model, run.origin)
             return {"body": Stream(run, _events(run, chunks)), "contentType": _JSON, **_echoed(request)}
 
     async def _answer(self, call: Call, body: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +129,7 @@ async def _events(run: Run, chunks: Chunks) -> AsyncGenerator[dict[str, Any], No
             "inputTokenCount": event.input_tokens,
             "outputTokenCount": event.output_tokens,
             "invocationLatency": run.latency_ms,
-            "firstByteLatency": run.first_ms,
+            "firstByteLatency": run.origin.first_ms,
         }
         for body in last:
             yield _chunk(body)

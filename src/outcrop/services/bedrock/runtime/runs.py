@@ -6,6 +6,8 @@ prompt and the answer."""
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from outcrop.engines.inference.engine import (
     EngineError,
     Event,
     Finish,
+    Origin,
     Reasoning,
     ReasoningDelta,
     Text,
@@ -46,6 +49,7 @@ class Completion:
     content: tuple[Content, ...]
     finish: Finish
     latency_ms: int
+    origin: Origin
 
     @property
     def text(self) -> str:
@@ -61,17 +65,17 @@ class Run:
     """An answer that has begun. Iterate once; `aclose()` cancels the engine."""
 
     call: Call
+    origin: Origin
     input_tokens: int
     """Counted by rule before the engine says it: good enough where a family wants it first."""
     _first: Event
     _events: AsyncGenerator[Event, None]
-    first_ms: int
-    """Milliseconds to the first event."""
     _written: list[str] = field(default_factory=list)
+    _finish: Finish | None = None
 
     @property
     def latency_ms(self) -> int:
-        return self.call.elapsed_ms()
+        return _latency(self.call, self._finish)
 
     async def events(self) -> AsyncIterator[Event]:
         """Raises ModelStreamErrorException."""
@@ -98,6 +102,7 @@ class Run:
             case TextDelta(text) | ToolUseDelta(text) | ReasoningDelta(text):
                 self._written.append(text)
             case Finish():
+                self._finish = event
                 self.call.usage = usage_of(event, self.call.model)
                 self.call.latency_ms = self.latency_ms
 
@@ -120,6 +125,9 @@ class Runs:
             events = cast("AsyncGenerator[Event, None]", engine.generate(generation))
             try:
                 first = await anext(events)
+                origin = first if isinstance(first, Origin) else _origin(call, engine)
+                if first is origin:
+                    first = await anext(events)
                 tokens = await self._estimate(engine, generation)
             except BaseException:
                 await events.aclose()
@@ -129,8 +137,8 @@ class Runs:
             raise from_engine(error, call.target.resource) from error
         except StopAsyncIteration:
             raise ModelErrorException("The engine ended without an answer.", originalStatusCode=500) from None
-        call.first_ms = call.elapsed_ms()
-        return Run(call, tokens, first, events, call.first_ms)
+        call.first_ms = origin.first_ms
+        return Run(call, origin, tokens, first, events)
 
     async def _estimate(self, engine: TextEngine, generation: Generation) -> int:
         """A remote engine counts only when it has finished; asking it beforehand would cost a second request."""
@@ -141,11 +149,15 @@ class Runs:
     async def complete(self, call: Call, generation: Generation) -> Completion:
         await call.admit(generation)
         blocks = _Blocks()
+        origin: Origin | None = None
         finish: Finish | None = None
         try:
             engine = await self._models.text(call.target.key)
             async with aclosing(cast("AsyncGenerator[Event, None]", engine.generate(generation))) as events:
                 async for event in events:
+                    if isinstance(event, Origin):
+                        origin = event
+                        continue
                     blocks.add(event)
                     if isinstance(event, Finish):
                         finish = event
@@ -154,8 +166,9 @@ class Runs:
             raise from_engine(error, call.target.resource) from error
         if finish is None:
             raise ModelErrorException("The engine ended without a reason.", originalStatusCode=500)
-        call.usage, call.latency_ms = usage_of(finish, call.model), call.elapsed_ms()
-        return Completion(blocks.content(generation.shows_reasoning), finish, call.latency_ms)
+        call.usage, call.latency_ms = usage_of(finish, call.model), _latency(call, finish)
+        content = blocks.content(generation.shows_reasoning)
+        return Completion(content, finish, call.latency_ms, origin or _origin(call, engine))
 
     async def count(self, ctx: Context, target: Target, generation: Generation) -> int:
         """The tokens that the same request would be charged as its input."""
@@ -166,6 +179,15 @@ class Runs:
         except EngineError as error:
             raise from_engine(error, target.resource) from error
         return tokens
+
+
+def _origin(call: Call, engine: TextEngine) -> Origin:
+    return Origin(secrets.token_hex(16), int(time.time()), engine.name, call.elapsed_ms())
+
+
+def _latency(call: Call, finish: Finish | None) -> int:
+    told = finish.latency_ms if finish else None
+    return call.elapsed_ms() if told is None else told
 
 
 def usage_of(finish: Finish, model: FoundationModel) -> Usage:
