@@ -46,7 +46,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "logs": ("logs",),
     "cloudwatch": ("cloudwatch",),
     "lambda_": ("lambda",),
-    "apigateway": ("apigatewayv2",),
+    "apigateway": ("apigatewayv2", "apigateway"),
     "bedrock": ("bedrock", "bedrock-runtime"),
     "knowledge_bases": ("bedrock-agent", "bedrock-agent-runtime"),
 }

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from outcrop.services.contract import Context
+from outcrop.services.contract import Context, Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,9 @@ class HttpRequest:
     scheme: str = "http"
     port: int = 4566
     source_ip: str = "127.0.0.1"
+    identify: Callable[[bytes], Principal | None] = lambda body: None
+    """Who signed the request, given its whole body; None for an unsigned one. Raises PermissionError with what is wrong
+    about the signature."""
 
     def header(self, name: str) -> str | None:
         """The first value of header `name` (lower case), or None."""

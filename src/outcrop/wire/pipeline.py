@@ -7,10 +7,11 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from outcrop.services.contract import AccessDeniedException, Principal
+from outcrop.services.contract import AccessDeniedException, Principal, ServiceError
 from outcrop.services.hooks import Violation
 from outcrop.services.surface import HttpRequest
 from outcrop.wire.auth.authenticate import Presented, is_chunked, plain_headers, unwrap
@@ -67,6 +68,7 @@ async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
         scheme=exchange.scheme,
         port=port or (443 if exchange.scheme == "https" else 80),
         source_ip=exchange.source_ip,
+        identify=partial(_identify, gateway, exchange),
     )
     for surface in gateway.surfaces(build=not _is_api_call(exchange)):
         if surface.matches(request):
@@ -77,6 +79,23 @@ async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
             )
             exchange.answer = Answer(response.status, list(response.headers), response.body)
             return
+
+
+def _identify(gateway: Gateway, exchange: Exchange, body: bytes) -> Principal | None:
+    """For surfaces: who signed the request."""
+    try:
+        claim = read_claim(exchange.headers, dict(reversed(exchange.query)))
+        if claim is None:
+            return None
+        credential = gateway.authenticator.find(claim)
+        path = exchange.raw_path
+        presented = Presented(exchange.method, path, path, exchange.raw_query, exchange.query, exchange.sent_headers)
+        gateway.authenticator.verify(claim, credential, presented, body)
+    except Refusal as refusal:
+        raise PermissionError(refusal.as_error("rest-json").message) from None
+    except ServiceError as error:
+        raise PermissionError(error.message) from None
+    return credential.principal
 
 
 def _is_api_call(exchange: Exchange) -> bool:

@@ -131,7 +131,7 @@ class Stack:
 
     @property
     def reporting(self) -> Any:
-        return self.services[0].surfaces[0]._server._reporting
+        return self.services[0].surfaces[0]._rest_apis._reporting
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""API Gateway: the wiring. HTTP APIs (v2) for now; REST APIs (v1) will stand beside them."""
+"""API Gateway: the wiring of HTTP APIs (v2) and REST APIs (v1)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,59 @@ from outcrop.services.apigateway.http_apis.errors import HttpApiHooks
 from outcrop.services.apigateway.http_apis.functions import Functions
 from outcrop.services.apigateway.http_apis.integrations import Integrations
 from outcrop.services.apigateway.http_apis.live import LiveApis
-from outcrop.services.apigateway.http_apis.reporting import Reporting
 from outcrop.services.apigateway.http_apis.routes import Routes
 from outcrop.services.apigateway.http_apis.serving import HttpApiServer
 from outcrop.services.apigateway.http_apis.stages import Stages
 from outcrop.services.apigateway.http_apis.store import ApiStore
 from outcrop.services.apigateway.http_apis.web import WebServers
-from outcrop.services.apigateway.surface import HttpApiSurface
+from outcrop.services.apigateway.invoker import Invoker
+from outcrop.services.apigateway.reporting import Reporting
+from outcrop.services.apigateway.rest_apis.account import AccountSettings, VpcLinks
+from outcrop.services.apigateway.rest_apis.apis import RestApis, RestTags
+from outcrop.services.apigateway.rest_apis.authorization import RestAuthorization
+from outcrop.services.apigateway.rest_apis.authorizers import RestAuthorizers
+from outcrop.services.apigateway.rest_apis.backends import Backends
+from outcrop.services.apigateway.rest_apis.deployments import RestDeployments
+from outcrop.services.apigateway.rest_apis.documentation import DocumentationParts
+from outcrop.services.apigateway.rest_apis.domains import Domains, DomainTable
+from outcrop.services.apigateway.rest_apis.gateway_responses import GatewayResponses
+from outcrop.services.apigateway.rest_apis.keys import ApiKeys, UsagePlans
+from outcrop.services.apigateway.rest_apis.limits import Limits
+from outcrop.services.apigateway.rest_apis.live import LiveRestApis
+from outcrop.services.apigateway.rest_apis.methods import Methods
+from outcrop.services.apigateway.rest_apis.models import Models, RequestValidators
+from outcrop.services.apigateway.rest_apis.resources import Resources
+from outcrop.services.apigateway.rest_apis.serving import RestApiServer
+from outcrop.services.apigateway.rest_apis.stages import RestStages
+from outcrop.services.apigateway.rest_apis.store import RestStore
+from outcrop.services.apigateway.rest_apis.testing import TestInvocations
+from outcrop.services.apigateway.surface import ApiSurface
 from outcrop.services.contract import Deps, Service
 
 
 def services(deps: Deps) -> tuple[Service, ...]:
     strict = deps.settings.strict
+    invoker, reporting = Invoker(deps), Reporting(deps)
+
     store = ApiStore(deps.database("apigateway"))
     live = LiveApis(store)
     deployer = Deployer(store, live)
-    functions, web, reporting = Functions(deps), WebServers(), Reporting(deps)
-    authorization = Authorization(functions)
-    server = HttpApiServer(live, functions, web, authorization, reporting, strict=strict)
+    web = WebServers()
+    authorization = Authorization(Functions(invoker))
+    http_apis = HttpApiServer(live, Functions(invoker), web, authorization, reporting, strict=strict)
+
+    rest_store = RestStore(deps.database("apigateway-rest"))
+    rest_live, domains = LiveRestApis(rest_store), DomainTable(rest_store)
+    limits, backends = Limits(rest_store), Backends(invoker)
+    rest_authorization = RestAuthorization(invoker)
+    rest_stages = RestStages(rest_store, rest_live, rest_authorization)
+    rest_apis = RestApiServer(rest_live, backends, rest_authorization, limits, reporting, strict=strict)
 
     async def stop() -> None:
-        await functions.aclose()
+        await invoker.aclose()
         await web.aclose()
+        await backends.aclose()
+        limits.flush()
         await reporting.aclose()
 
     return (
@@ -44,8 +75,29 @@ def services(deps: Deps) -> tuple[Service, ...]:
             Stages(store, deployer, live),
             Deployments(store, deployer),
             Authorizers(store, deployer, authorization),
-            surfaces=(HttpApiSurface(server),),
+            surfaces=(ApiSurface(http_apis, rest_apis, rest_live, domains),),
             hooks=HttpApiHooks(),
             on_stop=stop,
+        ),
+        Service(
+            "apigateway",
+            RestApis(rest_store, rest_live, strict=strict),
+            RestTags(rest_store),
+            Resources(rest_store),
+            Methods(rest_store),
+            RestDeployments(rest_store, rest_stages),
+            rest_stages,
+            Models(rest_store),
+            RequestValidators(rest_store),
+            RestAuthorizers(rest_store, rest_authorization),
+            GatewayResponses(rest_store),
+            DocumentationParts(rest_store),
+            ApiKeys(rest_store, limits),
+            UsagePlans(rest_store, limits),
+            Domains(rest_store, domains.forget),
+            AccountSettings(rest_store),
+            VpcLinks(rest_store),
+            TestInvocations(rest_store, rest_apis),
+            hooks=HttpApiHooks(),
         ),
     )

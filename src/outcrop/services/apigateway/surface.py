@@ -1,12 +1,17 @@
-"""The URLs of HTTP APIs: `{api}.execute-api.localhost:4566/…`, and paths for machines that don't resolve such names."""
+"""The URLs of APIs: `{api}.execute-api.localhost:4566/…`, domain names of one's own, and paths for machines that don't
+resolve such names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from outcrop.services.apigateway.http_apis.exchange import Failure, Incoming
+from outcrop.services.apigateway.http_apis.exchange import Failure, Incoming, Reply
 from outcrop.services.apigateway.http_apis.serving import Arrival, HttpApiServer
+from outcrop.services.apigateway.rest_apis.domains import DomainTable
+from outcrop.services.apigateway.rest_apis.live import LiveRestApis
+from outcrop.services.apigateway.rest_apis.serving import RestApiServer, RestArrival
 from outcrop.services.contract import Context
 from outcrop.services.surface import HttpRequest, HttpResponse
 
@@ -16,26 +21,46 @@ _HOST = re.compile(
     r"(?P<api>[a-z0-9-]+)\.execute-api\."
     r"(?:localhost|localhost\.localstack\.cloud|[a-z0-9-]+\.(?:localhost(?:\.localstack\.cloud)?|amazonaws\.com(?:\.cn)?))"
 )
+_USER_REQUEST = re.compile(r"/restapis/(?P<api>[a-z0-9-]+)/(?P<stage>[^/]+)/_user_request_(?P<path>(?:/.*)?)")
 
 
-class HttpApiSurface:
-    def __init__(self, server: HttpApiServer) -> None:
-        self._server = server
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which API a request means. `stage` is empty where the path names it."""
+
+    api_id: str
+    stage: str
+    raw_path: str
+    domain: str
+    """The host that functions are told."""
+    by_domain: bool = False
+
+
+class ApiSurface:
+    def __init__(
+        self, http_apis: HttpApiServer, rest_apis: RestApiServer, live: LiveRestApis, domains: DomainTable
+    ) -> None:
+        self._http_apis = http_apis
+        self._rest_apis = rest_apis
+        self._live = live
+        self._domains = domains
 
     def matches(self, request: HttpRequest) -> bool:
-        return request.raw_path.startswith(PREFIXES) or (
-            ".execute-api." in request.host and _HOST.fullmatch(request.host) is not None
-        )
+        if request.raw_path.startswith(PREFIXES) or _USER_REQUEST.fullmatch(request.raw_path):
+            return True
+        if ".execute-api." in request.host:
+            return _HOST.fullmatch(request.host) is not None
+        return self._domains.knows(request.host)
 
     async def handle(self, request: HttpRequest, context: Callable[[str, str], Context]) -> HttpResponse:
-        api_id, raw_path, domain = _address(request)
+        address = self._address(request)
 
         async def read_body() -> bytes:
             return await _read_body(request)
 
         incoming = Incoming(
             request.method,
-            domain,
+            address.domain if address else request.host,
             "/",
             request.raw_query,
             request.headers,
@@ -43,21 +68,43 @@ class HttpApiSurface:
             scheme=request.scheme,
             port=request.port,
         )
-        reply = await self._server.serve(Arrival(api_id, raw_path, incoming, read_body))
+        if address is None:
+            reply = Reply(403, [("content-type", "application/json")], b'{"message":"Forbidden"}')
+        elif self._live.find(address.api_id) is not None:
+            arrival = RestArrival(
+                address.api_id,
+                address.stage,
+                address.raw_path,
+                incoming,
+                read_body,
+                request.identify,
+                address.by_domain,
+            )
+            reply = await self._rest_apis.serve(arrival)
+        else:
+            path = f"/{address.stage}{address.raw_path}" if address.stage else address.raw_path
+            reply = await self._http_apis.serve(
+                Arrival(address.api_id, path, incoming, read_body, request.identify, address.by_domain)
+            )
         body = b"" if request.method == "HEAD" or reply.status in (204, 304) else reply.body
         headers = [pair for pair in reply.headers if pair[0] != "content-length"]
         if reply.status not in (204, 304):
             headers.append(("content-length", str(len(reply.body))))
         return HttpResponse(reply.status, headers, body)
 
-
-def _address(request: HttpRequest) -> tuple[str, str, str]:
-    """The API's id, the path behind it and the domain that functions are told."""
-    for prefix in PREFIXES:
-        if request.raw_path.startswith(prefix):
-            api_id, slash, rest = request.raw_path.removeprefix(prefix).partition("/")
-            return api_id, slash + rest or "/", f"{api_id}.execute-api.localhost"
-    return request.host.partition(".")[0], request.raw_path or "/", request.host
+    def _address(self, request: HttpRequest) -> Address | None:
+        """None for a path of a domain name that no API is mapped to."""
+        for prefix in PREFIXES:
+            if request.raw_path.startswith(prefix):
+                api_id, slash, rest = request.raw_path.removeprefix(prefix).partition("/")
+                return Address(api_id, "", slash + rest or "/", f"{api_id}.execute-api.localhost")
+        if found := _USER_REQUEST.fullmatch(request.raw_path):
+            domain = f"{found['api']}.execute-api.localhost"
+            return Address(found["api"], found["stage"], found["path"] or "/", domain)
+        if ".execute-api." in request.host and _HOST.fullmatch(request.host):
+            return Address(request.host.partition(".")[0], "", request.raw_path or "/", request.host)
+        mapped = self._domains.find(request.host, request.raw_path or "/")
+        return Address(*mapped, request.host, by_domain=True) if mapped else None
 
 
 async def _read_body(request: HttpRequest) -> bytes:

@@ -13,10 +13,12 @@ from outcrop.services.apigateway.http_apis.functions import Functions
 from outcrop.services.apigateway.http_apis.live import LiveApis, LiveRoute, LiveStage
 from outcrop.services.apigateway.http_apis.mapping import change_reply, change_request, render_variables
 from outcrop.services.apigateway.http_apis.payloads import event, read_reply
-from outcrop.services.apigateway.http_apis.reporting import Reporting
+from outcrop.services.apigateway.http_apis.reporting import note
 from outcrop.services.apigateway.http_apis.store import Definition
 from outcrop.services.apigateway.http_apis.targets import function_arn
 from outcrop.services.apigateway.http_apis.web import WebServers
+from outcrop.services.apigateway.reporting import Reporting
+from outcrop.services.contract import Principal
 
 NOT_FOUND = "Not Found"
 
@@ -32,6 +34,10 @@ class Arrival:
     """Its path and body are filled in later."""
     read_body: Callable[[], Awaitable[bytes]]
     """Raises Failure for one that is too large."""
+    identify: Callable[[bytes], Principal | None]
+    """Who signed the request; raises PermissionError with what is wrong."""
+    by_domain: bool = False
+    """Whether it came by a domain name of the API's owner."""
 
 
 class HttpApiServer:
@@ -68,7 +74,7 @@ class HttpApiServer:
                 reply, hint = failure.reply(), failure.hint
             if stage.cors:
                 stage.cors.apply(exchange.incoming, reply)
-        self._reporting.note(exchange, reply)
+        note(self._reporting, exchange, reply)
         return self._finish(reply, hint, exchange.request_id)
 
     def _choose_stage(self, arrival: Arrival) -> tuple[LiveStage, str]:
@@ -91,7 +97,7 @@ class HttpApiServer:
                 NOT_FOUND,
                 hint=f"Nothing is deployed to the stage {name}: create a deployment for it, or let it AutoDeploy",
             )
-        if stage.disabled:
+        if stage.disabled and not arrival.by_domain:
             raise Failure(404, NOT_FOUND, hint="The API's default endpoint is disabled (DisableExecuteApiEndpoint)")
         return stage, path
 
