@@ -6,11 +6,12 @@ import sqlite3
 import time
 from typing import Any
 
-from outcrop.services.contract import Context, Request, Result
+from outcrop.services.contract import Context, Request, Result, ServiceError
 from outcrop.services.knowledge_bases.common import (
     ClientTokens,
     find_data_source,
     find_knowledge_base,
+    model_id,
     page_after,
     when,
 )
@@ -44,6 +45,7 @@ class DataSources:
         if (earlier := tokens.earlier()) and (source := self._store.data_source(kb.id, earlier)):
             return {"dataSource": describe(source)}
         _check(request)
+        await _check_parsing(ctx, request)
         self._quotas.data_source(kb)
         now = time.time()
         source = DataSource(new_id(), kb.id, request["name"], _body(request), now, now)
@@ -128,9 +130,42 @@ def _check(request: Request) -> None:
             "contextEnrichmentConfiguration belongs to graphs on Neptune Analytics, which aren't available in Outcrop: "
             "leave it out."
         )
-    if "parsingConfiguration" in ingestion:
+
+
+async def _check_parsing(ctx: Context, request: Request) -> None:
+    """Raises ValidationException for a parser that isn't there."""
+    parsing = request.get("vectorIngestionConfiguration", {}).get("parsingConfiguration")
+    if not parsing:
+        return
+    strategy = parsing["parsingStrategy"]
+    if strategy == "BEDROCK_DATA_AUTOMATION":
         raise ValidationException(
-            "parsingConfiguration isn't available in Outcrop yet: leave it out to use the default parser."
+            "Bedrock Data Automation isn't available in Outcrop: use BEDROCK_FOUNDATION_MODEL with a model that sees, "
+            "or leave parsingConfiguration out for the default parser, which reads scanned pages by OCR."
+        )
+    if strategy != "BEDROCK_FOUNDATION_MODEL":
+        raise ValidationException(f"The parsing strategy {strategy} is only for managed knowledge bases.")
+    model = parsing.get("bedrockFoundationModelConfiguration")
+    if not model:
+        raise ValidationException(
+            "bedrockFoundationModelConfiguration is required when the parsing strategy is BEDROCK_FOUNDATION_MODEL."
+        )
+    await _check_model(ctx, model["modelArn"])
+
+
+async def _check_model(ctx: Context, arn: str) -> None:
+    if ":inference-profile/" in arn or ":application-inference-profile/" in arn:
+        return
+    try:
+        answer = await ctx.call("bedrock", "get_foundation_model", {"modelIdentifier": model_id(arn)})
+    except ServiceError:
+        raise ValidationException(
+            f"The parsing model {arn} does not exist. Give the ARN of a model that sees."
+        ) from None
+    if "IMAGE" not in answer["modelDetails"].get("inputModalities", ()):
+        raise ValidationException(
+            f"The parsing model {arn} takes no images. Use one that does, such as "
+            "anthropic.claude-3-haiku-20240307-v1:0."
         )
 
 

@@ -25,6 +25,7 @@ from outcrop.services.knowledge_bases.ingestion.failures import (
     sentences,
 )
 from outcrop.services.knowledge_bases.ingestion.listing import crawl
+from outcrop.services.knowledge_bases.ingestion.model_parsing import ModelParsing
 from outcrop.services.knowledge_bases.ingestion.objects import MAX_DOCUMENT
 from outcrop.services.knowledge_bases.ingestion.pipeline import Incoming, Pipeline, Target
 from outcrop.services.knowledge_bases.ingestion.spreading import spread
@@ -106,6 +107,7 @@ class Ingestion:
             await self._indexes.get(kb),
             strategy(configuration.get("chunkingConfiguration")),
             partial(self._deps.context, kb.account, kb.region, principal),
+            ModelParsing.of(configuration.get("parsingConfiguration")),
             Transformation.of(configuration.get("customTransformationConfiguration")),
             job_id,
         )

@@ -17,6 +17,7 @@ from outcrop.services.contract import Context, Deps
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.entries import Naming, Piece, check_size, embedded_text, rewritten
 from outcrop.services.knowledge_bases.ingestion.failures import DocumentFailure
+from outcrop.services.knowledge_bases.ingestion.model_parsing import ModelParsing
 from outcrop.services.knowledge_bases.ingestion.objects import Staging
 from outcrop.services.knowledge_bases.ingestion.parents import Parents
 from outcrop.services.knowledge_bases.ingestion.spreading import Turns, in_thread
@@ -46,6 +47,7 @@ class Target:
     new_context: Callable[[], Context]
     """Calls as the knowledge base's role. Each call of a function wants a context of its own: its request id is the
     invocation's."""
+    parsing: ModelParsing | None = None
     transformation: Transformation | None = None
     job_id: str = ""
     """Of the ingestion job, where there is one."""
@@ -86,7 +88,7 @@ class Pipeline:
     async def put(self, target: Target, incoming: Incoming) -> int:
         """Put a document in place of what the index has of it; answers its number of chunks. Raises DocumentFailure,
         EngineError."""
-        parsed = await self._parsed(incoming)
+        parsed = await self._parsed(target, incoming)
         embedder = await self._indexes.embedder(target.kb)
         naming = self.naming(target, incoming.uri)
         attributes = incoming.attributes
@@ -130,9 +132,12 @@ class Pipeline:
 
         await in_thread(remove)
 
-    async def _parsed(self, incoming: Incoming) -> ParsedDocument:
+    async def _parsed(self, target: Target, incoming: Incoming) -> ParsedDocument:
         parser = await self._open_parser()
+        model = target.parsing
         try:
+            if model is not None and model.reads(incoming.name):
+                return await model.parse(target.new_context, parser, self.staging, incoming.path, incoming.name)
             return await parser.parse(incoming.path, incoming.name, incoming.attributes.records)
         except UnsupportedFormat as error:
             raise DocumentFailure(str(error), "ignored") from None
