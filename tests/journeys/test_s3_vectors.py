@@ -126,3 +126,19 @@ def test_strict_mode_wants_the_index_to_exist(tmp_path):
                 },
                 storageConfiguration={"type": "S3_VECTORS", "s3VectorsConfiguration": storage},
             )
+
+
+@pytest.mark.parametrize("policy", ["DELETE", "RETAIN"])
+def test_deleting_the_knowledge_base_follows_its_sources_policy(outcrop_stack: StackProcess, policy: str):
+    base = VectorBase(outcrop_stack)
+    base.agent.update_data_source(
+        knowledgeBaseId=base.id,
+        dataSourceId=base.source,
+        name="files",
+        dataSourceConfiguration={"type": "S3", "s3Configuration": {"bucketArn": f"arn:aws:s3:::{base.bucket}"}},
+        dataDeletionPolicy=policy,
+    )
+    base.put("osmosis.md", OSMOSIS)
+    base.sync()
+    base.agent.delete_knowledge_base(knowledgeBaseId=base.id)
+    assert bool(base.vectors.list_vectors(**base.index)["vectors"]) == (policy == "RETAIN")

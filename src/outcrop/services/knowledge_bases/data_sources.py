@@ -19,25 +19,19 @@ from outcrop.services.knowledge_bases.errors import ConflictException, Validatio
 from outcrop.services.knowledge_bases.ingestion import strategies
 from outcrop.services.knowledge_bases.ingestion.direct import Direct
 from outcrop.services.knowledge_bases.ingestion.job import Ingestion
-from outcrop.services.knowledge_bases.ingestion.pipeline import Pipeline
 from outcrop.services.knowledge_bases.quotas import Quotas
 from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBaseStore, new_id
 
 CONFIGURATIONS = {"S3": "s3Configuration", "CUSTOM": None}
 """Types of source that can be read here, and the member that each needs."""
 
-PAGE = 500
-
 
 class DataSources:
-    def __init__(
-        self, store: KnowledgeBaseStore, ingestion: Ingestion, direct: Direct, pipeline: Pipeline, quotas: Quotas
-    ) -> None:
+    def __init__(self, store: KnowledgeBaseStore, ingestion: Ingestion, direct: Direct, quotas: Quotas) -> None:
         self._quotas = quotas
         self._store = store
         self._ingestion = ingestion
         self._direct = direct
-        self._pipeline = pipeline
 
     async def create_data_source(self, ctx: Context, request: Request) -> Result:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
@@ -87,11 +81,7 @@ class DataSources:
         await self._ingestion.stop_all(kb.id, source.id)
         await self._direct.stop_all(kb.id, source.id)
         if source.body.get("dataDeletionPolicy", "DELETE") == "DELETE":
-            target = await self._ingestion.target(kb, source)
-            after = ""
-            while documents := self._store.documents(kb.id, source.id, after, PAGE):
-                after = documents[-1].uri
-                await self._pipeline.remove(target, [document.uri for document in documents])
+            await self._ingestion.remove_documents(kb, source)
         self._store.delete_data_source(kb.id, source.id)
         return {"knowledgeBaseId": kb.id, "dataSourceId": source.id, "status": "DELETING"}
 

@@ -56,6 +56,11 @@ class Indexes:
 
         return EmbeddedIndex(self._directory / kb.id / "index.sqlite", dimensions)
 
+    def is_own(self, kb: KnowledgeBase) -> bool:
+        """Whether the index is a folder of ours, which goes with the knowledge base."""
+        named = kb.storage_type == "RDS" or index_arn(kb.body.get("storageConfiguration") or {})
+        return not named or (self._directory / kb.id).exists()
+
     async def check(self, ctx: Context, storage: Mapping[str, Any]) -> None:
         """Raises ValidationException if a storage configuration names what isn't there: a server of PostgreSQL, or, in
         strict mode, an index of S3 Vectors."""

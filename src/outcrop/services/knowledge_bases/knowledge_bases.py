@@ -83,6 +83,10 @@ class KnowledgeBases:
         kb = find_knowledge_base(self._store, ctx, request["knowledgeBaseId"])
         await self._ingestion.stop_all(kb.id)
         await self._direct.stop_all(kb.id)
+        if not self._indexes.is_own(kb):
+            for source in self._store.data_sources(kb.id, "", -1):
+                if source.body.get("dataDeletionPolicy", "DELETE") == "DELETE":
+                    await self._ingestion.remove_documents(kb, source)
         self._store.untag(kb.arn)
         self._store.delete_knowledge_base(kb.id)
         self._indexes.delete(kb.id)

@@ -57,7 +57,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
         Service(
             "bedrock-agent",
             KnowledgeBases(store, indexes, ingestion, direct, quotas),
-            DataSources(store, ingestion, direct, pipeline, quotas),
+            DataSources(store, ingestion, direct, quotas),
             IngestionJobs(store, ingestion, quotas),
             Documents(deps.settings, store, direct),
             Tags(store),

@@ -15,6 +15,7 @@ from functools import partial
 from outcrop.engines.inference.engine import EngineError
 from outcrop.jobs import Job, Jobs, Stopped
 from outcrop.services.contract import Deps, Principal, ServiceError
+from outcrop.services.knowledge_bases.errors import ConflictException
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.application_log import SCHEDULED, ApplicationLog
 from outcrop.services.knowledge_bases.ingestion.failures import (
@@ -96,6 +97,24 @@ class Ingestion:
             if ds_id in (None, job.ds_id):
                 self.stop(job)
                 await self.jobs.wait(job_id(job))
+
+    async def remove_documents(self, kb: KnowledgeBase, source: DataSource) -> None:
+        """Take all documents of a source out of the index, if there still is one. Raises ConflictException if it can't
+        be opened."""
+        try:
+            target = await self.target(kb, source)
+        except ServiceError as error:
+            log.warning("nothing is removed for data source %s: %s", source.id, error.message or error.code)
+            return
+        except EngineError as error:
+            raise ConflictException(
+                f"The documents of data source {source.id} can't be removed from the index: {error} Set its "
+                "dataDeletionPolicy to RETAIN to delete it nevertheless."
+            ) from None
+        after = ""
+        while documents := self._store.documents(kb.id, source.id, after, PAGE):
+            after = documents[-1].uri
+            await self._pipeline.remove(target, [document.uri for document in documents])
 
     async def target(self, kb: KnowledgeBase, source: DataSource, job_id: str = "") -> Target:
         """Where a source's documents go. Raises EngineError if the embedding model can't be loaded."""
