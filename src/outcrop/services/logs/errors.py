@@ -36,6 +36,10 @@ class InvalidOperationException(ServiceError):
     """The operation can't be done on this resource."""
 
 
+class MalformedQueryException(ServiceError):
+    """The text isn't a query; `queryCompileError` says where."""
+
+
 class SessionTimeoutException(ServiceError):
     """A live tail has been open for three hours."""
 

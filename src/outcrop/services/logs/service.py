@@ -8,6 +8,7 @@ from outcrop.services.contract import Deps, Service
 from outcrop.services.logs.errors import LogsHooks
 from outcrop.services.logs.events import Events
 from outcrop.services.logs.groups import Groups, trim_expired
+from outcrop.services.logs.insights import Insights, QueryDefinitions, Runs
 from outcrop.services.logs.metric_filters import MetricFeed, MetricFilters
 from outcrop.services.logs.store import LogStore
 from outcrop.services.logs.streams import Streams
@@ -20,7 +21,7 @@ TRIM_EVERY = 1800.0
 
 def services(deps: Deps) -> tuple[Service, ...]:
     store = LogStore(deps.database("logs", durable=False))
-    tails, feed = Tails(), MetricFeed(store)
+    tails, feed, runs = Tails(), MetricFeed(store), Runs(store)
     trimming: list[asyncio.Task[None]] = []
 
     async def trim_forever() -> None:
@@ -36,6 +37,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
             task.cancel()
         await asyncio.gather(*trimming, return_exceptions=True)
         trimming.clear()
+        await runs.aclose()
 
     return (
         Service(
@@ -46,6 +48,8 @@ def services(deps: Deps) -> tuple[Service, ...]:
             Tags(store),
             MetricFilters(store, feed),
             LiveTail(store, tails),
+            Insights(store, runs),
+            QueryDefinitions(store),
             hooks=LogsHooks(),
             on_start=start,
             on_stop=stop,

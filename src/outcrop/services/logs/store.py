@@ -35,7 +35,12 @@ SCHEMA = [
                                 name TEXT NOT NULL, pattern TEXT NOT NULL, transformation TEXT NOT NULL,
                                 extra TEXT NOT NULL, created_at INTEGER NOT NULL,
                                 PRIMARY KEY (group_id, name)) WITHOUT ROWID;
+    """,
     """
+    CREATE TABLE query_definition (account TEXT NOT NULL, region TEXT NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL,
+                                   query TEXT NOT NULL, groups TEXT NOT NULL, modified_at INTEGER NOT NULL,
+                                   PRIMARY KEY (account, region, id)) WITHOUT ROWID;
+    """,
 ]
 
 
@@ -96,6 +101,16 @@ class MetricFilter:
     extra: Mapping[str, Any]
     """Members that are only kept: `applyOnTransformedLogs` and the like."""
     created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDefinition:
+    id: str
+    name: str
+    query: str
+    groups: Sequence[str]
+    """Names of the log groups that it is meant for."""
+    modified_at: int
 
 
 def now_ms() -> int:
@@ -313,6 +328,39 @@ class LogStore:
 
     def delete_metric_filter(self, group: Group, name: str) -> bool:
         return bool(self._db.write("DELETE FROM metric_filter WHERE group_id=? AND name=?", (group.id, name)))
+
+    # Query definitions
+
+    def put_query_definition(self, account: str, region: str, definition: QueryDefinition) -> None:
+        self._db.write(
+            "INSERT OR REPLACE INTO query_definition VALUES (?,?,?,?,?,?,?)",
+            (
+                account,
+                region,
+                definition.id,
+                definition.name,
+                definition.query,
+                json.dumps(list(definition.groups)),
+                definition.modified_at,
+            ),
+        )
+
+    def query_definitions(self, account: str, region: str) -> list[QueryDefinition]:
+        """All of an account and region, by name."""
+        rows = self._db.read(
+            "SELECT * FROM query_definition WHERE account=? AND region=? ORDER BY name, id", (account, region)
+        )
+        return [
+            QueryDefinition(row["id"], row["name"], row["query"], json.loads(row["groups"]), row["modified_at"])
+            for row in rows
+        ]
+
+    def delete_query_definition(self, account: str, region: str, definition_id: str) -> bool:
+        return bool(
+            self._db.write(
+                "DELETE FROM query_definition WHERE account=? AND region=? AND id=?", (account, region, definition_id)
+            )
+        )
 
 
 def _order(event: Event) -> tuple[int, int, int]:
