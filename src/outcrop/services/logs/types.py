@@ -38,6 +38,14 @@ class DeleteMetricFilterRequest(TypedDict):
     filterName: str
 
 
+class DeleteQueryDefinitionRequest(TypedDict):
+    queryDefinitionId: str
+
+
+class DeleteQueryDefinitionResponse(TypedDict):
+    success: NotRequired[bool]
+
+
 class DeleteRetentionPolicyRequest(TypedDict):
     logGroupName: str
 
@@ -84,6 +92,31 @@ class DescribeMetricFiltersRequest(TypedDict):
 
 class DescribeMetricFiltersResponse(TypedDict):
     metricFilters: NotRequired[list[MetricFilter]]
+    nextToken: NotRequired[str]
+
+
+class DescribeQueriesRequest(TypedDict):
+    logGroupName: NotRequired[str]
+    status: NotRequired[str]
+    maxResults: NotRequired[int]
+    nextToken: NotRequired[str]
+    queryLanguage: NotRequired[str]
+
+
+class DescribeQueriesResponse(TypedDict):
+    queries: NotRequired[list[QueryInfo]]
+    nextToken: NotRequired[str]
+
+
+class DescribeQueryDefinitionsRequest(TypedDict):
+    queryLanguage: NotRequired[str]
+    queryDefinitionNamePrefix: NotRequired[str]
+    maxResults: NotRequired[int]
+    nextToken: NotRequired[str]
+
+
+class DescribeQueryDefinitionsResponse(TypedDict):
+    queryDefinitions: NotRequired[list[QueryDefinition]]
     nextToken: NotRequired[str]
 
 
@@ -137,6 +170,40 @@ class GetLogEventsResponse(TypedDict):
     events: NotRequired[list[OutputLogEvent]]
     nextForwardToken: NotRequired[str]
     nextBackwardToken: NotRequired[str]
+
+
+class GetLogGroupFieldsRequest(TypedDict):
+    logGroupName: NotRequired[str]
+    time: NotRequired[int]
+    logGroupIdentifier: NotRequired[str]
+
+
+class GetLogGroupFieldsResponse(TypedDict):
+    logGroupFields: NotRequired[list[LogGroupField]]
+
+
+class GetLogRecordRequest(TypedDict):
+    logRecordPointer: str
+    unmask: NotRequired[bool]
+
+
+class GetLogRecordResponse(TypedDict):
+    logRecord: NotRequired[dict[str, str]]
+
+
+class GetQueryResultsRequest(TypedDict):
+    queryId: str
+    nextToken: NotRequired[str]
+    maxItems: NotRequired[int]
+
+
+class GetQueryResultsResponse(TypedDict):
+    queryLanguage: NotRequired[str]
+    results: NotRequired[list[list[ResultField]]]
+    statistics: NotRequired[QueryStatistics]
+    status: NotRequired[str]
+    encryptionKey: NotRequired[str]
+    nextToken: NotRequired[str]
 
 
 class InputLogEvent(TypedDict):
@@ -220,6 +287,11 @@ class LogGroup(TypedDict):
     retentionPolicyName: NotRequired[str]
 
 
+class LogGroupField(TypedDict):
+    name: NotRequired[str]
+    percent: NotRequired[int]
+
+
 class LogGroupSummary(TypedDict):
     logGroupName: NotRequired[str]
     logGroupArn: NotRequired[str]
@@ -298,9 +370,61 @@ class PutMetricFilterRequest(TypedDict):
     emitSystemFieldDimensions: NotRequired[list[str]]
 
 
+class PutQueryDefinitionRequest(TypedDict):
+    queryLanguage: NotRequired[str]
+    name: str
+    queryDefinitionId: NotRequired[str]
+    logGroupNames: NotRequired[list[str]]
+    queryString: str
+    clientToken: NotRequired[str]
+    parameters: NotRequired[list[QueryParameter]]
+
+
+class PutQueryDefinitionResponse(TypedDict):
+    queryDefinitionId: NotRequired[str]
+
+
 class PutRetentionPolicyRequest(TypedDict):
     logGroupName: str
     retentionInDays: int
+
+
+class QueryDefinition(TypedDict):
+    queryLanguage: NotRequired[str]
+    queryDefinitionId: NotRequired[str]
+    name: NotRequired[str]
+    queryString: NotRequired[str]
+    lastModified: NotRequired[int]
+    logGroupNames: NotRequired[list[str]]
+    parameters: NotRequired[list[QueryParameter]]
+
+
+class QueryInfo(TypedDict):
+    queryLanguage: NotRequired[str]
+    queryId: NotRequired[str]
+    queryString: NotRequired[str]
+    status: NotRequired[str]
+    createTime: NotRequired[int]
+    logGroupName: NotRequired[str]
+    queryDuration: NotRequired[int]
+    bytesScanned: NotRequired[float]
+    userIdentity: NotRequired[str]
+
+
+class QueryParameter(TypedDict):
+    name: str
+    defaultValue: NotRequired[str]
+    description: NotRequired[str]
+
+
+class QueryStatistics(TypedDict):
+    recordsMatched: NotRequired[float]
+    recordsScanned: NotRequired[float]
+    estimatedRecordsSkipped: NotRequired[float]
+    bytesScanned: NotRequired[float]
+    estimatedBytesSkipped: NotRequired[float]
+    logGroupsScanned: NotRequired[float]
+    resultCount: NotRequired[float]
 
 
 class RejectedEntityInfo(TypedDict):
@@ -311,6 +435,11 @@ class RejectedLogEventsInfo(TypedDict):
     tooNewLogEventStartIndex: NotRequired[int]
     tooOldLogEventEndIndex: NotRequired[int]
     expiredLogEventEndIndex: NotRequired[int]
+
+
+class ResultField(TypedDict):
+    field: NotRequired[str]
+    value: NotRequired[str]
 
 
 class SearchedLogStream(TypedDict):
@@ -332,6 +461,29 @@ class StartLiveTailResponse(TypedDict):
 class StartLiveTailResponseStream(TypedDict):
     sessionStart: NotRequired[LiveTailSessionStart]
     sessionUpdate: NotRequired[LiveTailSessionUpdate]
+
+
+class StartQueryRequest(TypedDict):
+    queryLanguage: NotRequired[str]
+    logGroupName: NotRequired[str]
+    logGroupNames: NotRequired[list[str]]
+    logGroupIdentifiers: NotRequired[list[str]]
+    startTime: int
+    endTime: int
+    queryString: str
+    limit: NotRequired[int]
+
+
+class StartQueryResponse(TypedDict):
+    queryId: NotRequired[str]
+
+
+class StopQueryRequest(TypedDict):
+    queryId: str
+
+
+class StopQueryResponse(TypedDict):
+    success: NotRequired[bool]
 
 
 class TagFilter(TypedDict):
