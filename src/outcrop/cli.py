@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from outcrop import __version__, kb_commands, model_commands
+from outcrop import __version__, function_commands, kb_commands, model_commands
 from outcrop.settings import Settings
 
 STARTED = time.perf_counter()
@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", parents=[shared], help="model weights, and what serves which model id")
     model_commands.add(models, shared)
     kb_commands.add(commands.add_parser("kb", parents=[shared], help="knowledge bases"), shared)
+    functions = commands.add_parser("function", parents=[shared], help="functions of a running stack")
+    function_commands.add(functions, shared)
     return parser
 
 
