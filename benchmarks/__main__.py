@@ -6,6 +6,8 @@ Each row is the median of its runs. `make bench` measures Outcrop alone; install
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
+import http.client
 import io
 import json
 import statistics
@@ -14,6 +16,7 @@ import urllib.request
 import uuid
 import zipfile
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from benchmarks.targets import TARGETS
 
@@ -114,6 +117,48 @@ def warm_invoke(target):
     """Lambda, warm invoke (ms)"""
     functions, name, _ = _function(target)
     return median_ms(lambda: functions.invoke(FunctionName=name, Payload=b"{}")["Payload"].read(), 200)
+
+
+def _invoker(target, name):
+    """Invokes over one connection that stays open, unsigned: what is measured is the server, not the SDK."""
+    address = urlsplit(target.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port)
+
+    def invoke():
+        connection.request("POST", f"/2015-03-31/functions/{name}/invocations", b"{}")
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200
+
+    return invoke
+
+
+@case
+def warm_invoke_at_server(target):
+    """Lambda, warm invoke without the SDK (ms)"""
+    return median_ms(_invoker(target, _function(target)[1]), 500, warm=20)
+
+
+@case
+def sixteen_clients(target):
+    """Lambda, 16 clients at once (invocations a second)"""
+    name, each = _function(target)[1], 100
+    invokers = [_invoker(target, name) for _ in range(16)]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda invoke: invoke(), invokers))
+        began = time.perf_counter()
+        list(pool.map(lambda invoke: [invoke() for _ in range(each)], invokers))
+        return len(invokers) * each / (time.perf_counter() - began)
+
+
+@case
+def idle_functions(target):
+    """Memory that 200 functions at rest cost, each created and never invoked (MB)"""
+    _function(target)
+    before = target.memory_mb()
+    for _ in range(200):
+        _function(target)
+    return target.memory_mb() - before
 
 
 @case

@@ -19,6 +19,22 @@ BOOT = Path(__file__).parent / "boot"
 PACKAGES = ("boto3", "awslambdaric")
 
 
+MANAGERS = {
+    "python": (
+        ".pyenv/versions/{version}.*/bin/python{version}",
+        ".local/share/uv/python/cpython-{version}.*/bin/python{version}",
+        ".asdf/installs/python/{version}.*/bin/python{version}",
+    ),
+    "node": (
+        ".nvm/versions/node/v{version}.*/bin/node",
+        ".local/share/fnm/node-versions/v{version}.*/installation/bin/node",
+        ".volta/tools/image/node/{version}.*/bin/node",
+        ".asdf/installs/nodejs/{version}.*/bin/node",
+    ),
+}
+"""Where version managers keep interpreters, below the user's home."""
+
+
 class RuntimeMissing(Exception):
     """This machine can't run the function. `error_type` is what its invocations answer."""
 
@@ -120,12 +136,12 @@ class Runtimes:
 
     async def _node(self, spec: FunctionSpec) -> Launch:
         wanted = spec.runtime.removeprefix("nodejs").removesuffix(".x")
-        node = await self._interpreter("node")
+        node = await self._interpreter(f"node{wanted}") or await self._interpreter("node")
         if node is None or (node.version[0] != int(wanted) and not self._nearest):
             raise RuntimeMissing(
                 "Runtime.Unavailable",
                 f"This machine has no Node.js {wanted}, which runtime {spec.runtime} names. Install it so that `node` "
-                "is in PATH.",
+                f"(or `node{wanted}`) is in PATH, or with nvm, fnm, volta or asdf.",
             )
         note = ""
         if node.version[0] != int(wanted):
@@ -154,26 +170,23 @@ class Runtimes:
             return running
         for candidate in dict.fromkeys(self._candidates(name)):
             found = await _ask(candidate)
-            if found is not None and (name == "node" or name == f"python{_dotted(found.version)}"):
+            if found is not None and name in ("node", f"node{found.version[0]}", f"python{_dotted(found.version)}"):
                 return found
         return None
 
     def _candidates(self, name: str) -> Iterator[str]:
         if self._home is not None and name != "node":
-            version = name.removeprefix("python")
-            for pattern in (
-                f".pyenv/versions/{version}.*/bin/{name}",
-                f".local/share/uv/python/cpython-{version}.*/bin/{name}",
-                f".asdf/installs/python/{version}.*/bin/{name}",
-            ):
-                yield from map(str, sorted(self._home.glob(pattern), reverse=True))
+            family = "node" if name.startswith("node") else "python"
+            version = name.removeprefix(family)
+            for pattern in MANAGERS[family]:
+                yield from map(str, sorted(self._home.glob(pattern.format(version=version)), reverse=True))
         if found := shutil.which(name, path=self._search_path):
             yield found
 
 
 async def _ask(candidate: str) -> Interpreter | None:
     """What a command is that may be an interpreter, or a version manager's wrapper of one."""
-    if os.path.basename(candidate) == "node":
+    if os.path.basename(candidate).startswith("node"):
         script: tuple[str, ...] = ("-p", "process.versions.node + ' ' + process.execPath")
     else:
         script = ("-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)")

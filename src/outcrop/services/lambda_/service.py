@@ -70,7 +70,7 @@ def services(deps: Deps, schedule: Schedule | None = None) -> tuple[Service, ...
         home=Path(machine["HOME"]) if "HOME" in machine else None,
         nearest=deps.settings.nearest_runtime and not strict,
     )
-    watch = Watch(roles, context, deps.endpoint, lambda environment: host.resume(environment))
+    watch = Watch(roles, context, deps.endpoint, lambda environment: host.resume(environment), mask=not strict)
     boxes = Boxes(
         data / "environments", search_path=machine.get("PATH", ""), wanted=_sandbox(deps.settings.function_sandbox)
     )

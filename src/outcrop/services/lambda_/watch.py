@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from outcrop.services.lambda_.shipping import Shipping, Stream
 from outcrop.services.lambda_.store import Version
 
 TAIL_BYTES = 4096
+SECRET = re.compile(r"(?:^|_)(?:KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIALS?)(?:_|$)", re.IGNORECASE)
+SHORTEST_SECRET = 8
 
 
 @dataclass(slots=True)
@@ -30,6 +33,8 @@ class Journal:
     stream: Stream
     json: bool
     note: str = ""
+    secrets: tuple[str, ...] = ()
+    """What its lines must not show."""
     tail: deque[str] = field(default_factory=deque)
     tail_size: int = 0
     """Characters in `tail`."""
@@ -46,7 +51,10 @@ class Watch:
         context: Callable[[str, str], Context],
         endpoint: Callable[[], str],
         resume: Callable[[str], None],
+        mask: bool = True,
     ) -> None:
+        """`mask`: keep the values of variables such as OPENAI_API_KEY out of the log."""
+        self._mask = mask
         self._roles = roles
         self._endpoint = endpoint
         self._shipping = Shipping(context, lambda stream: resume(stream.environment))
@@ -81,7 +89,9 @@ class Watch:
         )
         logging = settings["LoggingConfig"]
         as_json = logging.get("LogFormat") == "JSON"
-        self._journals[environment.id] = Journal(version, stream, as_json, keys.note)
+        given = settings.get("Environment", {}).get("Variables", {})
+        hidden = secret_values(given) if self._mask else ()
+        self._journals[environment.id] = Journal(version, stream, as_json, keys.note, hidden)
         variables = {
             "AWS_LAMBDA_FUNCTION_NAME": name.name,
             "AWS_LAMBDA_FUNCTION_VERSION": version.version,
@@ -97,7 +107,7 @@ class Watch:
             "AWS_ENDPOINT_URL": self._endpoint(),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-            **settings.get("Environment", {}).get("Variables", {}),
+            **given,
         }
         if keys.session_token:
             variables["AWS_SESSION_TOKEN"] = keys.session_token
@@ -181,6 +191,8 @@ class Watch:
         self._write(journal, [(_now(), text + "\n")])
 
     def _write(self, journal: Journal, lines: Sequence[Line]) -> bool:
+        if journal.secrets:
+            lines = [(at, _masked(text, journal.secrets)) for at, text in lines]
         if journal.invocation:
             for _, text in lines[-TAIL_BYTES:]:
                 journal.tail.append(text)
@@ -188,6 +200,19 @@ class Watch:
             while journal.tail_size - len(journal.tail[0]) > TAIL_BYTES:
                 journal.tail_size -= len(journal.tail.popleft())
         return self._shipping.add(journal.stream, lines)
+
+
+def secret_values(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables that are secret by their name, longest first."""
+    found = {value for name, value in variables.items() if SECRET.search(name) and len(value) >= SHORTEST_SECRET}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _masked(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, f"{secret[:3]}***")
+    return text
 
 
 def _report(version: Version, request_id: str, outcome: Outcome) -> tuple[str, dict[str, Any]]:
