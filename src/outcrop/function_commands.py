@@ -161,11 +161,9 @@ class DevFunction:
             return False
         before, self._state = self._state, state
         started = time.perf_counter()
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             self._upload(first=before is None)
-        except (BotoCoreError, ClientError, OSError) as error:
+        except Exception as error:  # whatever it was: the next change may mend it
             self.is_live = False
             say(f"not loaded: {error}")
             return True
