@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 import textwrap
 
@@ -82,16 +83,12 @@ async def test_an_extension_hears_of_invocations_telemetry_and_the_end(functions
     await until(lambda: ["SHUTDOWN", "spindown"] in notes())
 
 
-async def test_an_invocation_waits_until_the_extension_is_ready_again(functions, tmp_path):
-    program = tmp_path / "layer" / "extensions" / "slow"
-    program.parent.mkdir(parents=True)
-    program.write_text(EXTENSION.replace("    if event", "    import time; time.sleep(0.3)\n    if event"))
-    program.chmod(0o755)
-    functions.owner.variables["NOTES"] = str(tmp_path / "notes")
+async def test_a_slow_extension_hears_of_every_invocation(functions, notes, tmp_path):
+    program = tmp_path / "layer" / "extensions" / "watcher"
+    program.write_text(EXTENSION.replace("    if event", "    import time; time.sleep(0.2)\n    if event"))
     spec = functions.spec(PRINTING, layers=(tmp_path / "layer",))
-    first = await functions.run(spec)
-    second = await functions.run(spec)
-    assert first.environment == second.environment
+    wanted = {json.loads((await functions.run(spec)).payload) for _ in range(3)}
+    await until(lambda: {note[1] for note in notes() if note[0] == "INVOKE"} == wanted)
 
 
 async def test_an_extension_that_gives_up_ends_the_start(functions, tmp_path):
@@ -187,3 +184,71 @@ async def test_a_reader_that_goes_away_does_not_hold_the_function_back(functions
     await answers.begun
     answers.abandon()
     assert (await running).status == "success"
+
+
+ADAPTER = f"""\
+#!{sys.executable}
+import http.client, json, os, threading, time
+address = os.environ["AWS_LAMBDA_RUNTIME_API"]
+registration = http.client.HTTPConnection(address)
+registration.request("POST", "/2020-01-01/extension/register", "{{}}", {{"Lambda-Extension-Name": "adapter"}})
+mine = registration.getresponse()
+mine.read()
+identifier = {{"Lambda-Extension-Identifier": mine.headers["Lambda-Extension-Identifier"]}}
+threading.Thread(
+    target=lambda: registration.request("GET", "/2020-01-01/extension/event/next", headers=identifier), daemon=True
+).start()
+
+def web(path):
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", int(os.environ["PORT"]))
+            connection.request("GET", path)
+            return connection.getresponse()
+        except OSError:
+            time.sleep(0.02)
+
+web("/ready").read()
+runtime = http.client.HTTPConnection(address)
+while True:
+    runtime.request("GET", "/2018-06-01/runtime/invocation/next")
+    event = runtime.getresponse()
+    path, request_id = json.load(event)["rawPath"], event.headers["Lambda-Runtime-Aws-Request-Id"]
+    answer = web(path)
+    body = json.dumps({{"statusCode": answer.status, "body": answer.read().decode()}})
+    runtime.request("POST", f"/2018-06-01/runtime/invocation/{{request_id}}/response", body)
+    runtime.getresponse().read()
+"""
+WEB = f"""\
+#!{sys.executable}
+import http.server, os
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = ("page " + self.path).encode()
+        self.send_response(200 if self.path != "/none" else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Page).serve_forever()
+"""
+
+
+async def test_a_web_application_behind_an_adapter(functions, tmp_path):
+    """As aws-lambda-web-adapter does it: a layer's wrapper starts the application, its extension is the runtime."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        functions.owner.variables["PORT"] = str(probe.getsockname()[1])
+    functions.owner.variables["AWS_LAMBDA_EXEC_WRAPPER"] = "/opt/bootstrap"
+    layer = tmp_path / "layer"
+    (layer / "extensions").mkdir(parents=True)
+    spec = functions.spec("", handler="run.sh", layers=(layer,))
+    for path, text in (
+        (layer / "bootstrap", '#!/bin/bash\nexec -- "${LAMBDA_TASK_ROOT}/${_HANDLER}"\n'),
+        (layer / "extensions" / "adapter", ADAPTER),
+        (spec.code / "run.sh", WEB),
+    ):
+        path.write_text(text)
+        path.chmod(0o755)
+    assert json.loads((await functions.run(spec, {"rawPath": "/a"})).payload) == {"statusCode": 200, "body": "page /a"}
+    assert json.loads((await functions.run(spec, {"rawPath": "/none"})).payload)["statusCode"] == 404
+    assert functions.host.environments == 1

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import json
+import os
 import re
 
 import pytest
@@ -475,3 +476,20 @@ async def test_a_runtime_that_is_not_installed_is_a_function_error(strict):
     error = await strict.invoke()
     assert error["errorType"] == "Runtime.Unavailable"
     assert "This machine has no Python 3.99" in error["errorMessage"]
+
+
+async def test_a_flood_of_events_is_delivered_by_few_processes(call, tmp_path):
+    code = """
+        import os
+        def handler(event, context):
+            with open(os.environ["OUT"], "a") as out:
+                out.write(f"{event} {os.getpid()}\\n")
+    """
+    out = tmp_path / "out"
+    await call.create(code, Environment={"Variables": {"OUT": str(out)}})
+    for number in range(200):
+        await call("invoke", FunctionName="f", Payload=str(number).encode(), InvocationType="Event")
+    await until(lambda: out.exists() and out.read_text().count("\n") == 200, 30)
+    lines = [line.split() for line in out.read_text().splitlines()]
+    assert sorted(int(number) for number, _ in lines) == list(range(200))
+    assert len({pid for _, pid in lines}) <= max(8, 4 * (os.cpu_count() or 1))

@@ -10,11 +10,12 @@ import secrets
 import shutil
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from outcrop.engines.functions.box import Boxes
 from outcrop.engines.functions.environment import Environment
+from outcrop.engines.functions.pace import Pace
 from outcrop.engines.functions.runtimes import BOOT, Runtimes
 from outcrop.engines.functions.spec import Busy, EnvironmentInfo, FunctionSpec, Invocation, Outcome, Owner
 
@@ -62,7 +63,7 @@ class FunctionHost:
         self._kept: dict[str, tuple[FunctionSpec, int]] = {}
         self._failed: set[str] = set()
         self._want_room: list[asyncio.Future[None]] = []
-        self._slots: asyncio.Semaphore | None = None
+        self._pace = Pace(2 * (os.cpu_count() or 1), PACE_SECONDS)  # a burst shall not starve what already runs
         self._cleaning: asyncio.Future[None] | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._closing = False
@@ -111,7 +112,7 @@ class FunctionHost:
         """Start an environment that nobody waits for."""
         opened = False
         try:
-            async with self._pace():
+            async with self._pace.turn():
                 if environment.info.spec.key in self._kept:
                     opened = await self._open(environment)
         except Exception:
@@ -271,7 +272,7 @@ class FunctionHost:
         opened = False
         failure: Exception | None = None
         try:
-            async with self._pace():
+            async with self._pace.turn():
                 if self._starting[spec.key] <= self._unserved(spec.key):
                     opened = await self._open(environment)
         except Exception as error:
@@ -312,22 +313,6 @@ class FunctionHost:
     def _finishing(self, key: str) -> int:
         """How many environments have answered and will ask for more within microseconds."""
         return sum(e.state == "finishing" and e.info.spec.key == key for e in self._all.values())
-
-    @contextlib.asynccontextmanager
-    async def _pace(self) -> AsyncIterator[None]:
-        """Few starts at a time, so that a burst doesn't starve what already runs. One that takes long lets the next
-        go on: it may be waiting for another function of this host."""
-        if self._slots is None:
-            self._slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
-        slots = self._slots
-        await slots.acquire()
-        timer = asyncio.get_running_loop().call_later(PACE_SECONDS, slots.release)
-        try:
-            yield
-        finally:
-            if asyncio.get_running_loop().time() < timer.when():
-                timer.cancel()
-                slots.release()
 
     async def _clean(self) -> None:
         """Once: remove the private files of environments that a crash left."""

@@ -42,6 +42,7 @@ class Sandbox:
         self._file = file_mb << 20
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline = -1
+        self._inner = 0
         self.output = -1
         self.peak = 0
         """Most memory that was seen in use, in bytes."""
@@ -149,10 +150,12 @@ class Sandbox:
 
     def _runtime(self) -> int:
         """The process that was asked for; in a box it is the child of its first process."""
-        pid = self.pid
-        for _ in range(2 if self.boxed else 0):
-            pid = next(iter(_children(pid)), pid)
-        return pid
+        if not self._inner:
+            pid = self.pid
+            for _ in range(2 if self.boxed else 0):
+                pid = next(iter(_children(pid)), pid)
+            self._inner = pid
+        return self._inner
 
     def kill(self) -> None:
         """Kill the group. It is gone once `wait` returns."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from outcrop.engines.functions.pace import Pace
 from outcrop.jobs import Job, Jobs
 from outcrop.services.contract import Context, ServiceError
 from outcrop.services.lambda_ import lookup
@@ -20,6 +22,10 @@ from outcrop.services.lambda_.runner import Ran, Runner
 from outcrop.services.lambda_.store import Event, LambdaStore, Version
 
 KIND = "lambda.event"
+AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
+"""Events that are delivered at a time, so that a thousand new objects in a bucket don't start a thousand processes."""
+LONG_SECONDS = 5.0
+"""A handler that takes longer lets the next event go on: it may be waiting for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,7 @@ class Events:
         self._metrics = metrics
         self._context = context
         self._schedule = schedule
+        self._pace = Pace(AT_ONCE, LONG_SECONDS)
         jobs.register(KIND, self._deliver)
 
     def add(self, event: Event) -> None:
@@ -81,15 +88,16 @@ class Events:
                 return
             self._metrics.record(event.name, AsyncEventAge=(time.time() - event.created_at) * 1000)
             try:
-                ran = await self._runner.run(
-                    function,
-                    version,
-                    event.name,
-                    event.payload,
-                    event.id,
-                    client_context=event.client_context,
-                    trace_id=event.trace,
-                )
+                async with self._pace.turn():
+                    ran = await self._runner.run(
+                        function,
+                        version,
+                        event.name,
+                        event.payload,
+                        event.id,
+                        client_context=event.client_context,
+                        trace_id=event.trace,
+                    )
             except TooManyRequestsException:
                 self._store.postpone_event(event.id, event.attempts, time.time() + throttle)
                 throttle = min(2 * throttle, self._schedule.throttle_most)
