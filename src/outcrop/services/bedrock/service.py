@@ -16,6 +16,7 @@ from outcrop.services.bedrock.invoke.reranking import Reranking
 from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
 from outcrop.services.bedrock.runtime.token_counts import TokenCounts
+from outcrop.services.bedrock.runtime.upstream import Upstream
 from outcrop.services.bedrock.store import BedrockStore
 from outcrop.services.bedrock.tags import Tags
 from outcrop.services.contract import Deps, Service
@@ -31,14 +32,17 @@ def services(deps: Deps) -> tuple[Service, ...]:
     tags.owns(profiles.exists)
     calls = Calls(targets)
     runs = Runs(deps.models)
+    upstream = Upstream(deps.models)
     media = Media()
     return (
         Service("bedrock", FoundationModels(catalogue, store), profiles, Agreements(catalogue, store), tags),
         Service(
             "bedrock-runtime",
-            Conversations(calls, runs, media),
-            Invocations(calls, runs, Embeddings(deps.models), Reranking(deps.models), Pictures(deps.models), media),
-            TokenCounts(targets, runs, media),
+            Conversations(calls, upstream, runs, media),
+            Invocations(
+                calls, upstream, runs, Embeddings(deps.models), Reranking(deps.models), Pictures(deps.models), media
+            ),
+            TokenCounts(targets, upstream, runs, media),
             on_stop=media.aclose,
         ),
     )

@@ -7,6 +7,7 @@ from outcrop.services.bedrock.converse.conversations import Conversations
 from outcrop.services.bedrock.converse.media import Media
 from outcrop.services.bedrock.runtime.calls import Calls, Usage
 from outcrop.services.bedrock.runtime.runs import Runs
+from outcrop.services.bedrock.runtime.upstream import Upstream
 from outcrop.services.bedrock.store import BedrockStore
 from outcrop.services.contract import Context, Principal, ThrottlingException, ValidationException
 from outcrop.settings import Settings
@@ -46,7 +47,7 @@ async def watched(tmp_path):
         watcher = Watcher()
         store = BedrockStore(Database(tmp_path / "bedrock.sqlite"))
         calls = Calls(Targets(Catalogue(), store, models, strict=False), [watcher])
-        return Conversations(calls, Runs(models), Media()), watcher
+        return Conversations(calls, Upstream(models), Runs(models), Media()), watcher
 
     yield make
     for close in reversed(opened):

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.bedrock.runtime.calls import Call, Calls, Usage
     from outcrop.services.bedrock.runtime.runs import Run, Runs
+    from outcrop.services.bedrock.runtime.upstream import Upstream
     from outcrop.services.contract import Context, Request, Result
 
 
 class Conversations:
-    def __init__(self, calls: Calls, runs: Runs, media: Media) -> None:
+    def __init__(self, calls: Calls, upstream: Upstream, runs: Runs, media: Media) -> None:
+        self._upstream = upstream
         self._calls = calls
         self._runs = runs
         self._media = media
@@ -34,6 +36,8 @@ class Conversations:
         _check(request)
         paths = _paths(request)
         async with self._calls.open(ctx, "Converse", request) as call:
+            if (choice := self._upstream.serves(call.target)) is not None:
+                return await self._upstream.converse(call, choice)
             generation = await self._read(call)
             completion = await self._runs.complete(call, generation)
             finish = completion.finish
@@ -52,6 +56,8 @@ class Conversations:
         _check(request)
         paths = _paths(request)
         async with self._calls.open(ctx, "ConverseStream", request) as call:
+            if (choice := self._upstream.serves(call.target)) is not None:
+                return await self._upstream.converse_stream(call, choice)
             generation = await self._read(call)
             run = await self._runs.start(call, generation)
 

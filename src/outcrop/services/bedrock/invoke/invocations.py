@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.invoke.reranking import Reranking
     from outcrop.services.bedrock.runtime.calls import Call, Calls
     from outcrop.services.bedrock.runtime.runs import Run, Runs
+    from outcrop.services.bedrock.runtime.upstream import Upstream
     from outcrop.services.contract import Context, Request, Result
 
 _JSON = "application/json"
@@ -32,6 +33,7 @@ class Invocations:
     def __init__(
         self,
         calls: Calls,
+        upstream: Upstream,
         runs: Runs,
         embeddings: Embeddings,
         reranking: Reranking,
@@ -39,6 +41,7 @@ class Invocations:
         media: Media,
     ) -> None:
         self._calls = calls
+        self._upstream = upstream
         self._runs = runs
         self._embeddings = embeddings
         self._reranking = reranking
@@ -48,12 +51,16 @@ class Invocations:
     async def invoke_model(self, ctx: Context, request: Request) -> Result:
         _check(request)
         async with self._calls.open(ctx, "InvokeModel", request) as call:
+            if (choice := self._upstream.serves(call.target)) is not None:
+                return await self._upstream.invoke_model(call, choice)
             call.output = answer = await self._answer(call, _read(call))
             return {"body": json.dumps(answer).encode(), "contentType": _JSON, **_echoed(request)}
 
     async def invoke_model_with_response_stream(self, ctx: Context, request: Request) -> Result:
         _check(request)
         async with self._calls.open(ctx, "InvokeModelWithResponseStream", request) as call:
+            if (choice := self._upstream.serves(call.target)) is not None:
+                return await self._upstream.invoke_model_with_response_stream(call, choice)
             body = _read(call)
             if not call.model.streaming:
                 raise ValidationException("The model is unsupported for streaming.")

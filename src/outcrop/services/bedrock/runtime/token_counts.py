@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.catalogue.targets import Targets
     from outcrop.services.bedrock.converse.media import Media
     from outcrop.services.bedrock.runtime.runs import Runs
+    from outcrop.services.bedrock.runtime.upstream import Upstream
     from outcrop.services.contract import Context, Request, Result
 
 
 class TokenCounts:
     """Answers what `usage.inputTokens` of the same request would be."""
 
-    def __init__(self, targets: Targets, runs: Runs, media: Media) -> None:
+    def __init__(self, targets: Targets, upstream: Upstream, runs: Runs, media: Media) -> None:
+        self._upstream = upstream
         self._targets = targets
         self._runs = runs
         self._media = media
 
     async def count_tokens(self, ctx: Context, request: Request) -> Result:
         target = self._targets.resolve(ctx, request["modelId"])
+        if (choice := self._upstream.serves(target)) is not None:
+            return await self._upstream.count_tokens(ctx, target, request, choice)
         model = target.model
         if not model.writes_text:
             raise ValidationException("The provided model doesn't support counting tokens.")
