@@ -85,3 +85,33 @@ def test_find_task_prefers_a_question_to_a_summary_in_the_system_text():
     system = "You summarize texts. Summarize what the user sends."
     assert task_of(TEXT, system) == Summarizing()
     assert task_of(f"{TEXT} Who played?", system) == Answering("Who played?")
+
+
+PASSAGE = (
+    "Photosynthesis takes place in the chloroplasts. The Calvin cycle uses ATP and NADPH to fix carbon dioxide. "
+    "Photosynthesis is the basis of nearly all food chains."
+)
+STUFFED = (
+    "Use the following pieces of context to answer the question at the end. If you don't know the answer, just say "
+    f"that you don't know, don't try to make up an answer.\n\n{PASSAGE}\n\nQuestion: What does the Calvin cycle use?\n"
+    "Helpful Answer:"
+)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "system", "said"),
+    [
+        (STUFFED, "", "The Calvin cycle uses ATP and NADPH to fix carbon dioxide."),
+        (
+            f"Given the passage: {PASSAGE}\nIs photosynthesis the basis of food chains? Answer yes or no.",
+            "",
+            "Photosynthesis is the basis of nearly all food chains.",
+        ),
+        ("I can't log in.", "You are a classifier. Reply with exactly one of: BILLING, LOGIN, SHIPPING.", "LOGIN"),
+        ("Answer with one of these words: sport, politics, music.\n\nThe band played until midnight.", "", "music"),
+        ("Is the following email spam or not spam?\n\nEmail: You won a free cruise! Click here!!!", "", "spam"),
+    ],
+)
+async def test_prompts_as_people_write_them(models, ask, answer_of, prompt, system, said):
+    engine = await models.text("amazon.nova-lite-v1:0")
+    assert (await answer_of(engine, ask(prompt, system=system)))[0] == said

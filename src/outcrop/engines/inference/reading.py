@@ -113,6 +113,8 @@ def _read_request(message: Message, reading: Reading) -> None:
     if parts.questions:
         reading.request = " ".join(parts.questions)
         reading.instructions = f"{reading.instructions} {parts.rest}".strip()
+        if not reading.material and (declared := _declarations(parts.rest)):
+            reading.material.append(Section(declared))
     else:
         reading.request, declared = _split_request(parts.rest)
         if declared:
@@ -125,7 +127,8 @@ def _question_within(reading: Reading) -> None:
     """A last paragraph of the material that asks is the question: `Context: … (blank line) What is …?`"""
     last = reading.material[-1]
     head, _, tail = last.text.rstrip().rpartition("\n")
-    if head.strip() and tail.rstrip().endswith("?") and len(tail) < 400:
+    asked = sentences(tail) if len(tail) < 400 else []
+    if head.strip() and any(one.endswith("?") for one in asked) and all(asks(one) for one in asked):
         reading.request = tail.strip()
         reading.material[-1] = Section(head.strip(), last.name)
 
@@ -316,8 +319,11 @@ def _split_request(text: str) -> tuple[str, str]:
     if colon and len(head) < 300 and asks(head) and len(tail.strip()) >= 3 and "\n\n" not in head.strip():
         request, statements = head.strip(), tail.strip()
         found = sentences(statements)
-        if len(found) > 1 and found[-1].endswith("?"):
-            return f"{request}. {found[-1]}", " ".join(found[:-1])
+        last = len(found)
+        while last > 1 and asks(found[last - 1]):
+            last -= 1
+        if any(sentence.endswith("?") for sentence in found[last:]):
+            return f"{request}. {' '.join(found[last:])}", " ".join(found[:last])
         return request, statements
     asked: list[str] = []
     stated: list[str] = []

@@ -15,8 +15,8 @@ _SUMMARY = re.compile(
 )
 _PHRASES = re.compile(r"\b(?:key ?-?(?:words?|phrases?|terms?)|topic words)\b", re.IGNORECASE)
 _CLASSIFY = re.compile(
-    r"\b(?:classif(?:y|ies|ication)|categori[sz]e|label(?:led|ed)?|sentiment"
-    r"|(?:which|what) (?:category|class|label|topic))\b",
+    r"\b(?:classif(?:y|ies|ier|ication)|categori[sz]e|label(?:led|ed)?|sentiment"
+    r"|(?:which|what) (?:category|class|label|topic)|one of(?: the following| these)?(?: \w+)?(?=:|\s*$))\b",
     re.IGNORECASE,
 )
 _COUNT = re.compile(
@@ -38,7 +38,7 @@ _LISTING = re.compile(
     re.IGNORECASE,
 )
 _NAMED_LIST = re.compile(
-    r"\b(?:categor(?:y|ies)|class(?:es)?|labels?|options|choices|sentiments?|topics?)\b[^:\n]{0,40}:"
+    r"\b(?:categor(?:y|ies)|class(?:es)?|labels?|options|choices|sentiments?|topics?|one of)\b[^:\n]{0,40}:"
     r"[ \t]*(?P<list>[^.?!:\n]{3,400})",
     re.IGNORECASE,
 )
@@ -54,7 +54,8 @@ _LABEL_HEADING = re.compile(
 _EMPTY_HEADING = re.compile(r"\s*\w[\w ]{0,24}:\s*")
 _NAME = re.compile(r"^[A-Z][\w ]{0,24}:\s+")
 _EITHER = re.compile(
-    r"\b(?:is|was|are|does|sounds?|feels?)\b[^.?!\n]{0,120}?\b(\w+(?:, ?\w+){0,8},? or \w+)\s*\?", re.IGNORECASE
+    r"\b(?:is|was|are|does|sounds?|feels?)\b[^.?!\n]{0,120}?\b(\w+(?:, ?\w+){0,8},? or (?:not )?\w+)\s*\?",
+    re.IGNORECASE,
 )
 _KNOWN_LABELS = frozenset({"positive", "negative", "neutral", "spam", "urgent", "toxic", "relevant", "irrelevant"})
 _PHRASE_COUNT = 8
