@@ -164,7 +164,11 @@ class EmbeddedIndex:
         return found
 
     def count(self) -> int:
-        row = self._reader.read_one("SELECT count(*) AS entries FROM vector")
+        with self._lock:
+            if self._matrix is not None:
+                return self._matrix.size - self._matrix.deleted
+        # Of chunks, which SQLite counts in an index; to count vectors it would read them all.
+        row = self._reader.read_one("SELECT count(*) AS entries FROM chunk")
         return row["entries"] if row else 0
 
     def _stack(self, entries: Sequence[Entry]) -> NDArray[np.float32]:

@@ -227,6 +227,8 @@ class VectorTable:
     def count(self) -> int:
         with self._lock:
             self._ready()
+            if self._matrix is not None:
+                return self._matrix.size - self._matrix.deleted
             row = self._db.read_one("SELECT count(*) AS records FROM record")
         return row["records"] if row else 0
 
