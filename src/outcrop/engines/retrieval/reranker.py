@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from outcrop.engines.chunking.sentences import split_sentences
 from outcrop.engines.embedding.embedder import Reader
@@ -65,19 +65,17 @@ class Reranker:
         else:
             (vector,) = await self._embedder.embed([question], "query")
             rows = await self._embedder.embed(windows)
-            looks = {w: _Look(float(row @ vector), 0.0, _first(w)) for w, row in zip(windows, rows, strict=True)}
-        sentences = list(dict.fromkeys(sentence for look in looks.values() for sentence in look.sentences))
+            looks = {w: _unread(w, float(row @ vector)) for w, row in zip(windows, rows, strict=True)}
+        promising = [_promising([looks[window] for window in of_text]) for of_text in read]
+        sentences = list(dict.fromkeys(sentence for of_text in promising for sentence in of_text))
         alone = dict(zip(sentences, (await self._embedder.embed(sentences)) @ vector, strict=True))
         words = await asyncio.to_thread(_shared_words, question, texts)
-        return [
-            _spread(max(self._raw(looks[window], alone) for window in of_text) + _WORDS * shared)
-            for of_text, shared in zip(read, words, strict=True)
-        ]
-
-    def _raw(self, look: _Look, alone: dict[str, Any]) -> float:
-        best = max((float(alone[sentence]) for sentence in look.sentences), default=look.whole)
-        near = look.tokens if isinstance(self._embedder, Reader) else look.whole
-        return _WHOLE * look.whole + _TOKENS * near + _SENTENCE * best
+        found = []
+        for of_text, apart, shared in zip(read, promising, words, strict=True):
+            seen_whole = max(_WHOLE * looks[window].whole + _TOKENS * looks[window].tokens for window in of_text)
+            best = max(float(alone[sentence]) for sentence in apart) if apart else looks[of_text[0]].whole
+            found.append(_spread(seen_whole + _SENTENCE * best + _WORDS * shared))
+        return found
 
     def _windows(self, texts: Sequence[str]) -> list[list[str]]:
         return [list(self._cut(text)) for text in texts]
@@ -98,8 +96,8 @@ class _Look:
     """Cosine of the window."""
     tokens: float
     """Mean over the question's tokens of the best cosine with any of the window's."""
-    sentences: Sequence[str]
-    """The most promising ones, where there is more than one."""
+    sentences: Sequence[tuple[float, str]]
+    """Each with the mean of its tokens alone, where there is more than one."""
 
 
 def _look(question: str, asked: Tokens, seen: dict[str, Tokens]) -> dict[str, _Look]:
@@ -126,12 +124,17 @@ def _looked(window: str, tokens: Tokens, asked: Tokens, weights: NDArray[np.floa
         inside = [at for at, (left, _) in enumerate(tokens.spans) if start <= left < end]
         if inside:
             ranked.append((float(near[:, inside].max(axis=1) @ weights), window[start:end]))
-    ranked.sort(key=lambda one: -one[0])
-    return _Look(whole, best, [sentence for _, sentence in ranked[:SENTENCES]])
+    return _Look(whole, best, ranked)
 
 
-def _first(window: str) -> Sequence[str]:
-    return [window[start:end] for start, end in split_sentences(window)[:SENTENCES]]
+def _unread(window: str, whole: float) -> _Look:
+    """Of an embedder that doesn't show its tokens."""
+    return _Look(whole, whole, [(whole, window[start:end]) for start, end in split_sentences(window)])
+
+
+def _promising(looks: Sequence[_Look]) -> list[str]:
+    ranked = sorted((one for look in looks for one in look.sentences), key=lambda one: -one[0])
+    return [sentence for _, sentence in ranked[:SENTENCES]]
 
 
 def _weight(token: str) -> float:
