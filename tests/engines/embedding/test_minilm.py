@@ -168,3 +168,18 @@ async def test_open_says_what_is_missing(tmp_path, monkeypatch):
 def test_unknown_precision(tmp_path):
     with pytest.raises(ValueError, match="expected int8 or fp32"):
         MiniLM(tmp_path, "fp16")
+
+
+async def test_tokens_in_their_context(minilm):
+    texts = ["The bank of the river.", "A bank lends money, and a bank it is.", "", "word " * 400]
+    read = await minilm.tokens(texts)
+    assert np.array_equal(np.stack([one.vector for one in read]), await minilm.embed(texts))
+    for text, one in zip(texts, read, strict=True):
+        assert one.states.shape == (len(one.spans), minilm.dimensions)
+        assert np.allclose(np.linalg.norm(one.states, axis=1), 1, atol=1e-3)
+        assert all(0 <= start < end <= len(text) for start, end in one.spans)
+    assert [texts[0][start:end] for start, end in read[0].spans] == ["The", "bank", "of", "the", "river", "."]
+    river, money, other = read[0].states[1], read[1].states[1], read[1].states[7]
+    assert texts[1][slice(*read[1].spans[7])] == "bank"
+    assert money @ other > money @ river, "the same word means another thing elsewhere"
+    assert len(read[3].spans) == 254

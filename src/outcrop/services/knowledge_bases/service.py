@@ -15,8 +15,8 @@ from outcrop.services.knowledge_bases.ingestion.pipeline import Pipeline
 from outcrop.services.knowledge_bases.ingestion.waiting import WaitingStore
 from outcrop.services.knowledge_bases.ingestion_jobs import IngestionJobs
 from outcrop.services.knowledge_bases.knowledge_bases import KnowledgeBases
+from outcrop.services.knowledge_bases.query.service import runtime
 from outcrop.services.knowledge_bases.quotas import Quotas
-from outcrop.services.knowledge_bases.runtime import runtime
 from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 from outcrop.services.knowledge_bases.tags import Tags
 

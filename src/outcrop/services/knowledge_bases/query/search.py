@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from outcrop.engines.indexing.filters import AllOf, Filter
 from outcrop.engines.inference.engine import EngineError
 from outcrop.services.contract import Context
-from outcrop.services.knowledge_bases import filters
 from outcrop.services.knowledge_bases.errors import DependencyFailedException, ValidationException
-from outcrop.services.knowledge_bases.implicit_filters import ImplicitFilters
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.entries import PARENT
 from outcrop.services.knowledge_bases.ingestion.parents import Parents
-from outcrop.services.knowledge_bases.reranking import Reranking
-from outcrop.services.knowledge_bases.results import Found, explain
+from outcrop.services.knowledge_bases.query import filters
+from outcrop.services.knowledge_bases.query.implicit_filters import ImplicitFilters
+from outcrop.services.knowledge_bases.query.reranking import Reranking
+from outcrop.services.knowledge_bases.query.results import Found, explain
+from outcrop.services.knowledge_bases.query.targets import Targets
 from outcrop.services.knowledge_bases.store import KnowledgeBase
-from outcrop.services.knowledge_bases.targets import Targets
 from outcrop.settings import Settings
 
 if TYPE_CHECKING:

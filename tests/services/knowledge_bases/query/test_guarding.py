@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.services.knowledge_bases.conftest import DIALYSIS, OSMOSIS
 
 from outcrop.services.contract import ResourceNotFoundException
-from outcrop.services.knowledge_bases.guarding import Guard
-
-from .conftest import DIALYSIS, OSMOSIS
+from outcrop.services.knowledge_bases.query.guarding import Guard
 
 NAMED = {"guardrailId": "abc123", "guardrailVersion": "1"}
 PASSED = {"action": "NONE", "outputs": [], "assessments": []}

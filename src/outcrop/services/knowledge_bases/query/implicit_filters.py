@@ -12,7 +12,7 @@ from outcrop.engines.indexing.filters import AllOf, AnyOf, Compare, Filter
 from outcrop.engines.retrieval.implied import Attribute, Kind, implied_filter
 from outcrop.services.contract import Context, ServiceError
 from outcrop.services.knowledge_bases.errors import ValidationException
-from outcrop.services.knowledge_bases.filters import LISTS, NUMERIC, OPERATORS, translate
+from outcrop.services.knowledge_bases.query.filters import LISTS, NUMERIC, OPERATORS, translate
 
 _KINDS: Mapping[str, Kind] = {"STRING": "string", "NUMBER": "number", "BOOLEAN": "boolean", "STRING_LIST": "strings"}
 _OPERATORS = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from outcrop.services.contract import Deps, Service
-from outcrop.services.knowledge_bases.external_sources import ExternalSources
-from outcrop.services.knowledge_bases.generation import Generation
 from outcrop.services.knowledge_bases.indexes import Indexes
 from outcrop.services.knowledge_bases.ingestion.objects import Staging
 from outcrop.services.knowledge_bases.ingestion.parents import Parents
-from outcrop.services.knowledge_bases.reranking import Rerank
-from outcrop.services.knowledge_bases.retrieval import Retrieval
-from outcrop.services.knowledge_bases.search import Search
+from outcrop.services.knowledge_bases.query.external_sources import ExternalSources
+from outcrop.services.knowledge_bases.query.generation import Generation
+from outcrop.services.knowledge_bases.query.reranking import Rerank
+from outcrop.services.knowledge_bases.query.retrieval import Retrieval
+from outcrop.services.knowledge_bases.query.search import Search
+from outcrop.services.knowledge_bases.query.targets import Targets
 from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
-from outcrop.services.knowledge_bases.targets import Targets
 
 
 def runtime(deps: Deps, store: KnowledgeBaseStore, indexes: Indexes, parents: Parents, staging: Staging) -> Service:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outcrop.services.knowledge_bases.markers import Mark, MarkerReader, Words
+from outcrop.services.knowledge_bases.query.markers import Mark, MarkerReader, Words
 
 
 def read(pieces, results=5):

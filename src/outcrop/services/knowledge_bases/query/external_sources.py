@@ -18,7 +18,7 @@ from outcrop.services.knowledge_bases.errors import (
     ValidationException,
 )
 from outcrop.services.knowledge_bases.ingestion.objects import Staging
-from outcrop.services.knowledge_bases.results import SOURCE, Found
+from outcrop.services.knowledge_bases.query.results import SOURCE, Found
 from outcrop.settings import Settings
 
 if TYPE_CHECKING:

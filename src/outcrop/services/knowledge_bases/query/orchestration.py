@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from outcrop.services.contract import Context, ServiceError
-from outcrop.services.knowledge_bases import prompts
-from outcrop.services.knowledge_bases.citing import failed
-from outcrop.services.knowledge_bases.inference import converse_parameters
-from outcrop.services.knowledge_bases.targets import Target
+from outcrop.services.knowledge_bases.query import prompts
+from outcrop.services.knowledge_bases.query.citing import failed
+from outcrop.services.knowledge_bases.query.inference import converse_parameters
+from outcrop.services.knowledge_bases.query.targets import Target
 
 
 class Orchestration:

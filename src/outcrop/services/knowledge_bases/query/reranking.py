@@ -10,7 +10,7 @@ from typing import Any
 from outcrop.services.contract import Context, Request, Result, ServiceError
 from outcrop.services.knowledge_bases.common import model_id
 from outcrop.services.knowledge_bases.errors import DependencyFailedException, ValidationException
-from outcrop.services.knowledge_bases.results import Found
+from outcrop.services.knowledge_bases.query.results import Found
 
 RERANKERS = ("amazon.rerank-v1:0", "cohere.rerank-v3-5:0")
 LONGEST = 16_000

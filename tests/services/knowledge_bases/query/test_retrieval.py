@@ -3,12 +3,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.services.knowledge_bases.conftest import OSMOSIS, VOLCANO
 
 from outcrop.services.contract import ServiceError
-from outcrop.services.knowledge_bases import retrieval
 from outcrop.services.knowledge_bases.errors import ResourceNotFoundException, ValidationException
-
-from .conftest import OSMOSIS, VOLCANO
+from outcrop.services.knowledge_bases.query import retrieval
 
 WATER = "How does water move?"
 

@@ -4,7 +4,7 @@ import pytest
 
 from outcrop.engines.indexing.filters import AllOf, AnyOf, Compare
 from outcrop.services.knowledge_bases.errors import ValidationException
-from outcrop.services.knowledge_bases.filters import translate
+from outcrop.services.knowledge_bases.query.filters import translate
 
 
 def test_groups_nest():

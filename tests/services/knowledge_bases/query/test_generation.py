@@ -4,13 +4,12 @@ import json
 import time
 
 import pytest
+from tests.services.knowledge_bases.conftest import DIALYSIS, OSMOSIS, VOLCANO
 
 from outcrop.services.contract import ResourceNotFoundException, ServiceError
 from outcrop.services.knowledge_bases.errors import DependencyFailedException, ValidationException
-from outcrop.services.knowledge_bases.prompts import REFUSAL
+from outcrop.services.knowledge_bases.query.prompts import REFUSAL
 from outcrop.testing.llm import Reply, ScriptedEndpoint
-
-from .conftest import DIALYSIS, OSMOSIS, VOLCANO
 
 DOCUMENTS = {"osmosis": OSMOSIS, "volcano": VOLCANO, "dialysis": DIALYSIS}
 MARKDOWN = b"# Lava\n\nLava is molten rock that has reached the surface of a planet.\n\n# Ash\n\nAsh is fine dust.\n"

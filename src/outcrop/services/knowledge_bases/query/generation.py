@@ -14,21 +14,21 @@ from outcrop.engines.embedding import Embedder
 from outcrop.engines.inference.engine import EngineError
 from outcrop.engines.inference.models import Models
 from outcrop.services.contract import Context, Request, Result, ServiceError
-from outcrop.services.knowledge_bases import citing, prompts
-from outcrop.services.knowledge_bases.citing import Cited, Piece, Said
 from outcrop.services.knowledge_bases.common import find_knowledge_base
 from outcrop.services.knowledge_bases.errors import DependencyFailedException, ValidationException
-from outcrop.services.knowledge_bases.external_sources import ExternalSources
-from outcrop.services.knowledge_bases.guarding import Guard
 from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.inference import converse_parameters
-from outcrop.services.knowledge_bases.orchestration import Orchestration
-from outcrop.services.knowledge_bases.results import Found, References
-from outcrop.services.knowledge_bases.search import Plan, Search
-from outcrop.services.knowledge_bases.sessions import EXTERNAL, Sessions
-from outcrop.services.knowledge_bases.shortening import shorten
+from outcrop.services.knowledge_bases.query import citing, prompts
+from outcrop.services.knowledge_bases.query.citing import Cited, Piece, Said
+from outcrop.services.knowledge_bases.query.external_sources import ExternalSources
+from outcrop.services.knowledge_bases.query.guarding import Guard
+from outcrop.services.knowledge_bases.query.inference import converse_parameters
+from outcrop.services.knowledge_bases.query.orchestration import Orchestration
+from outcrop.services.knowledge_bases.query.results import Found, References
+from outcrop.services.knowledge_bases.query.search import Plan, Search
+from outcrop.services.knowledge_bases.query.sessions import EXTERNAL, Sessions
+from outcrop.services.knowledge_bases.query.shortening import shorten
+from outcrop.services.knowledge_bases.query.targets import Target, Targets
 from outcrop.services.knowledge_bases.store import KnowledgeBase, KnowledgeBaseStore, Session
-from outcrop.services.knowledge_bases.targets import Target, Targets
 from outcrop.settings import Settings
 
 log = logging.getLogger(__name__)

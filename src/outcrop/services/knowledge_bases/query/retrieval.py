@@ -11,9 +11,9 @@ from typing import Any
 from outcrop.services.contract import Context, Request, Result
 from outcrop.services.knowledge_bases.common import find_knowledge_base
 from outcrop.services.knowledge_bases.errors import ValidationException
-from outcrop.services.knowledge_bases.guarding import Guard
-from outcrop.services.knowledge_bases.results import Found, References
-from outcrop.services.knowledge_bases.search import Search
+from outcrop.services.knowledge_bases.query.guarding import Guard
+from outcrop.services.knowledge_bases.query.results import Found, References
+from outcrop.services.knowledge_bases.query.search import Search
 from outcrop.services.knowledge_bases.store import KnowledgeBaseStore
 
 PAGE_CHARACTERS = 1_000_000

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from outcrop.services.knowledge_bases.errors import ValidationException
-from outcrop.services.knowledge_bases.prompts import (
+from outcrop.services.knowledge_bases.query.prompts import (
     check_generation,
     check_orchestration,
     generation_prompt,

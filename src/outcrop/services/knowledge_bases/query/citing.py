@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from outcrop.engines.chunking.sentences import split_sentences
 from outcrop.services.contract import ServiceError
 from outcrop.services.knowledge_bases.errors import DependencyFailedException
-from outcrop.services.knowledge_bases.markers import Mark, MarkerReader, Words
-from outcrop.services.knowledge_bases.prompts import NO_ANSWER
+from outcrop.services.knowledge_bases.query.markers import Mark, MarkerReader, Words
+from outcrop.services.knowledge_bases.query.prompts import NO_ANSWER
 
 if TYPE_CHECKING:
     from outcrop.engines.answering.answer import Answer
