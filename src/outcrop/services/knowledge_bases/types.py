@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
@@ -13,11 +12,6 @@ class AudioConfiguration(TypedDict):
 
 class AudioExtractionConfiguration(TypedDict):
     audioExtractionStatus: str
-
-
-class AudioSegment(TypedDict):
-    s3Uri: str
-    transcription: NotRequired[str]
 
 
 class AudioSegmentationConfiguration(TypedDict):
@@ -47,16 +41,6 @@ class BedrockFoundationModelContextEnrichmentConfiguration(TypedDict):
     modelArn: str
 
 
-class BedrockRerankingConfiguration(TypedDict):
-    modelConfiguration: BedrockRerankingModelConfiguration
-    numberOfResults: NotRequired[int]
-
-
-class BedrockRerankingModelConfiguration(TypedDict):
-    additionalModelRequestFields: NotRequired[dict[str, Any]]
-    modelArn: str
-
-
 class ByteContentDoc(TypedDict):
     mimeType: str
     data: bytes
@@ -67,17 +51,6 @@ class ChunkingConfiguration(TypedDict):
     fixedSizeChunkingConfiguration: NotRequired[FixedSizeChunkingConfiguration]
     hierarchicalChunkingConfiguration: NotRequired[HierarchicalChunkingConfiguration]
     semanticChunkingConfiguration: NotRequired[SemanticChunkingConfiguration]
-
-
-class Citation(TypedDict):
-    generatedResponsePart: NotRequired[GeneratedResponsePart]
-    retrievedReferences: NotRequired[list[RetrievedReference]]
-
-
-class CitationEvent(TypedDict):
-    citation: NotRequired[Citation]
-    generatedResponsePart: NotRequired[GeneratedResponsePart]
-    retrievedReferences: NotRequired[list[RetrievedReference]]
 
 
 class ConfluenceCrawlerConfiguration(TypedDict):
@@ -273,50 +246,9 @@ class EnrichmentStrategyConfiguration(TypedDict):
     method: str
 
 
-class ExternalSource(TypedDict):
-    byteContent: NotRequired[RuntimeByteContentDoc]
-    s3Location: NotRequired[S3ObjectDoc]
-    sourceType: str
-
-
-class ExternalSourcesGenerationConfiguration(TypedDict):
-    additionalModelRequestFields: NotRequired[dict[str, Any]]
-    guardrailConfiguration: NotRequired[GuardrailConfiguration]
-    inferenceConfig: NotRequired[InferenceConfig]
-    performanceConfig: NotRequired[PerformanceConfiguration]
-    promptTemplate: NotRequired[PromptTemplate]
-
-
-class ExternalSourcesRetrieveAndGenerateConfiguration(TypedDict):
-    generationConfiguration: NotRequired[ExternalSourcesGenerationConfiguration]
-    modelArn: str
-    sources: list[ExternalSource]
-
-
-class FieldForReranking(TypedDict):
-    fieldName: str
-
-
-class FilterAttribute(TypedDict):
-    key: str
-    value: Any
-
-
 class FixedSizeChunkingConfiguration(TypedDict):
     maxTokens: int
     overlapPercentage: int
-
-
-class GeneratedResponsePart(TypedDict):
-    textResponsePart: NotRequired[TextResponsePart]
-
-
-class GenerationConfiguration(TypedDict):
-    additionalModelRequestFields: NotRequired[dict[str, Any]]
-    guardrailConfiguration: NotRequired[GuardrailConfiguration]
-    inferenceConfig: NotRequired[InferenceConfig]
-    performanceConfig: NotRequired[PerformanceConfiguration]
-    promptTemplate: NotRequired[PromptTemplate]
 
 
 class GetDataSourceRequest(TypedDict):
@@ -356,15 +288,6 @@ class GetKnowledgeBaseResponse(TypedDict):
     knowledgeBase: KnowledgeBase
 
 
-class GuardrailConfiguration(TypedDict):
-    guardrailId: str
-    guardrailVersion: str
-
-
-class GuardrailEvent(TypedDict):
-    action: NotRequired[str]
-
-
 class HierarchicalChunkingConfiguration(TypedDict):
     levelConfigurations: list[HierarchicalChunkingLevelConfiguration]
     overlapTokens: int
@@ -376,15 +299,6 @@ class HierarchicalChunkingLevelConfiguration(TypedDict):
 
 class ImageExtractionConfiguration(TypedDict):
     imageExtractionStatus: str
-
-
-class ImplicitFilterConfiguration(TypedDict):
-    metadataAttributes: list[MetadataAttributeSchema]
-    modelArn: str
-
-
-class InferenceConfig(TypedDict):
-    textInferenceConfig: NotRequired[TextInferenceConfig]
 
 
 class IngestKnowledgeBaseDocumentsRequest(TypedDict):
@@ -451,11 +365,6 @@ class InlineContent(TypedDict):
     textContent: NotRequired[TextContentDoc]
 
 
-class InputImage(TypedDict):
-    format: str
-    inlineContent: bytes
-
-
 class IntermediateStorage(TypedDict):
     s3Location: S3Location
 
@@ -501,47 +410,12 @@ class KnowledgeBaseDocumentDetail(TypedDict):
     updatedAt: NotRequired[datetime]
 
 
-class KnowledgeBaseQuery(TypedDict):
-    image: NotRequired[InputImage]
-    text: NotRequired[str]
-    type: NotRequired[str]
-
-
-class KnowledgeBaseRetrievalConfiguration(TypedDict):
-    managedSearchConfiguration: NotRequired[ManagedSearchConfiguration]
-    vectorSearchConfiguration: NotRequired[KnowledgeBaseVectorSearchConfiguration]
-
-
-class KnowledgeBaseRetrievalResult(TypedDict):
-    content: RetrievalResultContent
-    documentId: NotRequired[str]
-    location: NotRequired[RetrievalResultLocation]
-    metadata: NotRequired[dict[str, Any]]
-    score: NotRequired[float]
-
-
-class KnowledgeBaseRetrieveAndGenerateConfiguration(TypedDict):
-    generationConfiguration: NotRequired[GenerationConfiguration]
-    knowledgeBaseId: str
-    modelArn: str
-    orchestrationConfiguration: NotRequired[OrchestrationConfiguration]
-    retrievalConfiguration: NotRequired[KnowledgeBaseRetrievalConfiguration]
-
-
 class KnowledgeBaseSummary(TypedDict):
     knowledgeBaseId: str
     name: str
     description: NotRequired[str]
     status: str
     updatedAt: datetime
-
-
-class KnowledgeBaseVectorSearchConfiguration(TypedDict):
-    filter: NotRequired[RetrievalFilter]
-    implicitFilterConfiguration: NotRequired[ImplicitFilterConfiguration]
-    numberOfResults: NotRequired[int]
-    overrideSearchType: NotRequired[str]
-    rerankingConfiguration: NotRequired[VectorSearchRerankingConfiguration]
 
 
 class LastDayOfMonth(TypedDict):
@@ -618,29 +492,6 @@ class ManagedKnowledgeBaseConnectorConfiguration(TypedDict):
     syncSchedule: NotRequired[SyncSchedule]
 
 
-class ManagedSearchBedrockRerankingConfiguration(TypedDict):
-    metadataConfiguration: NotRequired[MetadataConfigurationForReranking]
-    modelConfiguration: ManagedSearchBedrockRerankingModelConfiguration
-    numberOfRerankedResults: NotRequired[int]
-
-
-class ManagedSearchBedrockRerankingModelConfiguration(TypedDict):
-    additionalModelRequestFields: NotRequired[dict[str, Any]]
-    modelArn: str
-
-
-class ManagedSearchConfiguration(TypedDict):
-    filter: NotRequired[RetrievalFilter]
-    numberOfResults: NotRequired[int]
-    rerankingConfiguration: NotRequired[ManagedSearchRerankingConfiguration]
-    rerankingModelType: NotRequired[str]
-
-
-class ManagedSearchRerankingConfiguration(TypedDict):
-    bedrockRerankingConfiguration: NotRequired[ManagedSearchBedrockRerankingConfiguration]
-    type: str
-
-
 class MediaExtractionConfiguration(TypedDict):
     imageExtractionConfiguration: NotRequired[ImageExtractionConfiguration]
     audioExtractionConfiguration: NotRequired[AudioExtractionConfiguration]
@@ -650,12 +501,6 @@ class MediaExtractionConfiguration(TypedDict):
 class MetadataAttribute(TypedDict):
     key: str
     value: MetadataAttributeValue
-
-
-class MetadataAttributeSchema(TypedDict):
-    description: str
-    key: str
-    type: str
 
 
 class MetadataAttributeValue(TypedDict):
@@ -670,11 +515,6 @@ class MetadataConfiguration(TypedDict):
     name: str
     type: str
     searchability: str
-
-
-class MetadataConfigurationForReranking(TypedDict):
-    selectionMode: str
-    selectiveModeConfiguration: NotRequired[RerankingMetadataSelectiveModeConfiguration]
 
 
 class MongoDbAtlasConfiguration(TypedDict):
@@ -733,14 +573,6 @@ class OpenSearchServerlessFieldMapping(TypedDict):
     metadataField: str
 
 
-class OrchestrationConfiguration(TypedDict):
-    additionalModelRequestFields: NotRequired[dict[str, Any]]
-    inferenceConfig: NotRequired[InferenceConfig]
-    performanceConfig: NotRequired[PerformanceConfiguration]
-    promptTemplate: NotRequired[PromptTemplate]
-    queryTransformationConfiguration: NotRequired[QueryTransformationConfiguration]
-
-
 class ParsingConfiguration(TypedDict):
     parsingStrategy: str
     bedrockFoundationModelConfiguration: NotRequired[BedrockFoundationModelConfiguration]
@@ -761,10 +593,6 @@ class PatternObjectFilterConfiguration(TypedDict):
     filters: list[PatternObjectFilter]
 
 
-class PerformanceConfiguration(TypedDict):
-    latency: NotRequired[str]
-
-
 class PineconeConfiguration(TypedDict):
     connectionString: str
     credentialsSecretArn: str
@@ -775,10 +603,6 @@ class PineconeConfiguration(TypedDict):
 class PineconeFieldMapping(TypedDict):
     textField: str
     metadataField: str
-
-
-class PromptTemplate(TypedDict):
-    textPromptTemplate: NotRequired[str]
 
 
 class QueryGenerationColumn(TypedDict):
@@ -802,10 +626,6 @@ class QueryGenerationTable(TypedDict):
     description: NotRequired[str]
     inclusion: NotRequired[str]
     columns: NotRequired[list[QueryGenerationColumn]]
-
-
-class QueryTransformationConfiguration(TypedDict):
-    type: str
 
 
 class RdsConfiguration(TypedDict):
@@ -884,226 +704,6 @@ class RedshiftServerlessConfiguration(TypedDict):
     authConfiguration: RedshiftServerlessAuthConfiguration
 
 
-class RerankDocument(TypedDict):
-    jsonDocument: NotRequired[Any]
-    textDocument: NotRequired[RerankTextDocument]
-    type: str
-
-
-class RerankQuery(TypedDict):
-    textQuery: RerankTextDocument
-    type: str
-
-
-class RerankRequest(TypedDict):
-    nextToken: NotRequired[str]
-    queries: list[RerankQuery]
-    rerankingConfiguration: RerankingConfiguration
-    sources: list[RerankSource]
-
-
-class RerankResponse(TypedDict):
-    nextToken: NotRequired[str]
-    results: list[RerankResult]
-
-
-class RerankResult(TypedDict):
-    document: NotRequired[RerankDocument]
-    index: int
-    relevanceScore: float
-
-
-class RerankSource(TypedDict):
-    inlineDocumentSource: RerankDocument
-    type: str
-
-
-class RerankTextDocument(TypedDict):
-    text: NotRequired[str]
-
-
-class RerankingConfiguration(TypedDict):
-    bedrockRerankingConfiguration: BedrockRerankingConfiguration
-    type: str
-
-
-class RerankingMetadataSelectiveModeConfiguration(TypedDict):
-    fieldsToExclude: NotRequired[list[FieldForReranking]]
-    fieldsToInclude: NotRequired[list[FieldForReranking]]
-
-
-RetrievalFilter = TypedDict(
-    "RetrievalFilter",
-    {
-        "andAll": "NotRequired[list[RetrievalFilter]]",
-        "equals": "NotRequired[FilterAttribute]",
-        "greaterThan": "NotRequired[FilterAttribute]",
-        "greaterThanOrEquals": "NotRequired[FilterAttribute]",
-        "in": "NotRequired[FilterAttribute]",
-        "lessThan": "NotRequired[FilterAttribute]",
-        "lessThanOrEquals": "NotRequired[FilterAttribute]",
-        "listContains": "NotRequired[FilterAttribute]",
-        "notEquals": "NotRequired[FilterAttribute]",
-        "notIn": "NotRequired[FilterAttribute]",
-        "orAll": "NotRequired[list[RetrievalFilter]]",
-        "startsWith": "NotRequired[FilterAttribute]",
-        "stringContains": "NotRequired[FilterAttribute]",
-    },
-)
-
-
-class RetrievalResultConfluenceLocation(TypedDict):
-    url: NotRequired[str]
-
-
-class RetrievalResultContent(TypedDict):
-    audio: NotRequired[AudioSegment]
-    byteContent: NotRequired[str]
-    row: NotRequired[list[RetrievalResultContentColumn]]
-    text: NotRequired[str]
-    type: NotRequired[str]
-    video: NotRequired[VideoSegment]
-
-
-class RetrievalResultContentColumn(TypedDict):
-    columnName: NotRequired[str]
-    columnValue: NotRequired[str]
-    type: NotRequired[str]
-
-
-class RetrievalResultCustomDocumentLocation(TypedDict):
-    id: NotRequired[str]
-
-
-class RetrievalResultGoogleDriveLocation(TypedDict):
-    url: NotRequired[str]
-
-
-class RetrievalResultKendraDocumentLocation(TypedDict):
-    uri: NotRequired[str]
-
-
-class RetrievalResultLocation(TypedDict):
-    confluenceLocation: NotRequired[RetrievalResultConfluenceLocation]
-    customDocumentLocation: NotRequired[RetrievalResultCustomDocumentLocation]
-    googleDriveLocation: NotRequired[RetrievalResultGoogleDriveLocation]
-    kendraDocumentLocation: NotRequired[RetrievalResultKendraDocumentLocation]
-    oneDriveLocation: NotRequired[RetrievalResultOneDriveLocation]
-    s3Location: NotRequired[RetrievalResultS3Location]
-    salesforceLocation: NotRequired[RetrievalResultSalesforceLocation]
-    sharePointLocation: NotRequired[RetrievalResultSharePointLocation]
-    sqlLocation: NotRequired[RetrievalResultSqlLocation]
-    type: str
-    webLocation: NotRequired[RetrievalResultWebLocation]
-
-
-class RetrievalResultOneDriveLocation(TypedDict):
-    url: NotRequired[str]
-
-
-class RetrievalResultS3Location(TypedDict):
-    uri: NotRequired[str]
-
-
-class RetrievalResultSalesforceLocation(TypedDict):
-    url: NotRequired[str]
-
-
-class RetrievalResultSharePointLocation(TypedDict):
-    url: NotRequired[str]
-
-
-class RetrievalResultSqlLocation(TypedDict):
-    query: NotRequired[str]
-
-
-class RetrievalResultWebLocation(TypedDict):
-    url: NotRequired[str]
-
-
-class RetrieveAndGenerateConfiguration(TypedDict):
-    externalSourcesConfiguration: NotRequired[ExternalSourcesRetrieveAndGenerateConfiguration]
-    knowledgeBaseConfiguration: NotRequired[KnowledgeBaseRetrieveAndGenerateConfiguration]
-    type: str
-
-
-class RetrieveAndGenerateInput(TypedDict):
-    text: str
-
-
-class RetrieveAndGenerateOutput(TypedDict):
-    text: str
-
-
-class RetrieveAndGenerateOutputEvent(TypedDict):
-    text: str
-
-
-class RetrieveAndGenerateRequest(TypedDict):
-    input: RetrieveAndGenerateInput
-    retrieveAndGenerateConfiguration: NotRequired[RetrieveAndGenerateConfiguration]
-    sessionConfiguration: NotRequired[RetrieveAndGenerateSessionConfiguration]
-    sessionId: NotRequired[str]
-    userContext: NotRequired[UserContext]
-
-
-class RetrieveAndGenerateResponse(TypedDict):
-    citations: NotRequired[list[Citation]]
-    guardrailAction: NotRequired[str]
-    output: RetrieveAndGenerateOutput
-    sessionId: str
-
-
-class RetrieveAndGenerateSessionConfiguration(TypedDict):
-    kmsKeyArn: str
-
-
-class RetrieveAndGenerateStreamRequest(TypedDict):
-    input: RetrieveAndGenerateInput
-    retrieveAndGenerateConfiguration: NotRequired[RetrieveAndGenerateConfiguration]
-    sessionConfiguration: NotRequired[RetrieveAndGenerateSessionConfiguration]
-    sessionId: NotRequired[str]
-    userContext: NotRequired[UserContext]
-
-
-class RetrieveAndGenerateStreamResponse(TypedDict):
-    sessionId: str
-    stream: AsyncIterator[RetrieveAndGenerateStreamResponseOutput]
-
-
-class RetrieveAndGenerateStreamResponseOutput(TypedDict):
-    citation: NotRequired[CitationEvent]
-    guardrail: NotRequired[GuardrailEvent]
-    output: NotRequired[RetrieveAndGenerateOutputEvent]
-
-
-class RetrieveRequest(TypedDict):
-    guardrailConfiguration: NotRequired[GuardrailConfiguration]
-    knowledgeBaseId: str
-    nextToken: NotRequired[str]
-    retrievalConfiguration: NotRequired[KnowledgeBaseRetrievalConfiguration]
-    retrievalQuery: KnowledgeBaseQuery
-    userContext: NotRequired[UserContext]
-
-
-class RetrieveResponse(TypedDict):
-    guardrailAction: NotRequired[str]
-    nextToken: NotRequired[str]
-    retrievalResults: list[KnowledgeBaseRetrievalResult]
-
-
-class RetrievedReference(TypedDict):
-    content: NotRequired[RetrievalResultContent]
-    location: NotRequired[RetrievalResultLocation]
-    metadata: NotRequired[dict[str, Any]]
-
-
-class RuntimeByteContentDoc(TypedDict):
-    contentType: str
-    data: bytes
-    identifier: str
-
-
 class S3Content(TypedDict):
     s3Location: S3Location
 
@@ -1115,10 +715,6 @@ class S3DataSourceConfiguration(TypedDict):
 
 
 class S3Location(TypedDict):
-    uri: str
-
-
-class S3ObjectDoc(TypedDict):
     uri: str
 
 
@@ -1173,11 +769,6 @@ class SharePointSourceConfiguration(TypedDict):
     hostType: str
     authType: str
     credentialsSecretArn: str
-
-
-class Span(TypedDict):
-    end: NotRequired[int]
-    start: NotRequired[int]
 
 
 class SqlKnowledgeBaseConfiguration(TypedDict):
@@ -1246,18 +837,6 @@ class TextContentDoc(TypedDict):
     data: str
 
 
-class TextInferenceConfig(TypedDict):
-    maxTokens: NotRequired[int]
-    stopSequences: NotRequired[list[str]]
-    temperature: NotRequired[float]
-    topP: NotRequired[float]
-
-
-class TextResponsePart(TypedDict):
-    span: NotRequired[Span]
-    text: NotRequired[str]
-
-
 class Transformation(TypedDict):
     transformationFunction: TransformationFunction
     stepToApply: str
@@ -1313,10 +892,6 @@ class UrlConfiguration(TypedDict):
     seedUrls: NotRequired[list[SeedUrl]]
 
 
-class UserContext(TypedDict):
-    userId: str
-
-
 class VectorIngestionConfiguration(TypedDict):
     chunkingConfiguration: NotRequired[ChunkingConfiguration]
     customTransformationConfiguration: NotRequired[CustomTransformationConfiguration]
@@ -1330,33 +905,12 @@ class VectorKnowledgeBaseConfiguration(TypedDict):
     supplementalDataStorageConfiguration: NotRequired[SupplementalDataStorageConfiguration]
 
 
-class VectorSearchBedrockRerankingConfiguration(TypedDict):
-    metadataConfiguration: NotRequired[MetadataConfigurationForReranking]
-    modelConfiguration: VectorSearchBedrockRerankingModelConfiguration
-    numberOfRerankedResults: NotRequired[int]
-
-
-class VectorSearchBedrockRerankingModelConfiguration(TypedDict):
-    additionalModelRequestFields: NotRequired[dict[str, Any]]
-    modelArn: str
-
-
-class VectorSearchRerankingConfiguration(TypedDict):
-    bedrockRerankingConfiguration: NotRequired[VectorSearchBedrockRerankingConfiguration]
-    type: str
-
-
 class VideoConfiguration(TypedDict):
     segmentationConfiguration: VideoSegmentationConfiguration
 
 
 class VideoExtractionConfiguration(TypedDict):
     videoExtractionStatus: str
-
-
-class VideoSegment(TypedDict):
-    s3Uri: str
-    summary: NotRequired[str]
 
 
 class VideoSegmentationConfiguration(TypedDict):
