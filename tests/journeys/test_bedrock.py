@@ -262,3 +262,79 @@ def _until(true, seconds=5.0):
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+NOVA_EMBEDDINGS = "amazon.nova-2-multimodal-embeddings-v1:0"
+
+
+def segmented(text, **more):
+    params = {"embeddingPurpose": "GENERIC_INDEX", "embeddingDimension": 256, "text": text, **more}
+    return {"taskType": "SEGMENTED_EMBEDDING", "segmentedEmbeddingParams": params}
+
+
+def finished(runtime, arn):
+    for _ in range(200):
+        found = runtime.get_async_invoke(invocationArn=arn)
+        if found["status"] != "InProgress":
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it does not end")
+
+
+def test_start_async_invoke_embeds_a_long_text(stack, runtime):
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket="texts")
+    text = "".join(f"Sentence number {number} is about the moon. " for number in range(100))
+    s3.put_object(Bucket="texts", Key="moon.txt", Body=text)
+    source = {"source": {"s3Location": {"uri": "s3://texts/moon.txt"}}, "segmentationConfig": {"maxLengthChars": 1000}}
+    output = {"s3OutputDataConfig": {"s3Uri": "s3://texts/out/"}}
+    request = {"modelId": NOVA_EMBEDDINGS, "modelInput": segmented(source), "outputDataConfig": output}
+    arn = runtime.start_async_invoke(**request, clientRequestToken="once", tags=[{"key": "a", "value": "b"}])[
+        "invocationArn"
+    ]
+    assert runtime.start_async_invoke(**request, clientRequestToken="once")["invocationArn"] == arn
+    done = finished(runtime, arn)
+    assert done["status"] == "Completed"
+    assert done["modelArn"].endswith(NOVA_EMBEDDINGS)
+    assert done["endTime"] >= done["submitTime"]
+    folder = done["outputDataConfig"]["s3OutputDataConfig"]["s3Uri"].removeprefix("s3://texts/")
+    result = json.loads(s3.get_object(Bucket="texts", Key=f"{folder}/segmented-embedding-result.json")["Body"].read())
+    assert result["embeddingResults"][0]["outputFileUri"] == f"s3://texts/{folder}/embedding-text.jsonl"
+    lines = s3.get_object(Bucket="texts", Key=f"{folder}/embedding-text.jsonl")["Body"].read().splitlines()
+    segments = [json.loads(line) for line in lines]
+    assert [segment["segmentMetadata"]["segmentIndex"] for segment in segments] == list(range(len(segments)))
+    assert len(segments) >= len(text) // 1000
+    assert {len(segment["embedding"]) for segment in segments} == {256}
+    tags = stack.client("bedrock").list_tags_for_resource(resourceARN=arn)["tags"]
+    assert tags == [{"key": "a", "value": "b"}]
+    listed = runtime.list_async_invokes(statusEquals="Completed")["asyncInvokeSummaries"]
+    assert arn in [one["invocationArn"] for one in listed]
+    assert runtime.list_async_invokes(statusEquals="InProgress")["asyncInvokeSummaries"] == []
+    assert runtime.list_async_invokes(submitTimeBefore=done["submitTime"])["asyncInvokeSummaries"] == []
+
+
+def test_start_async_invoke_fails_in_the_open(stack, runtime):
+    source = {"source": {"s3Location": {"uri": "s3://no-such-bucket-here/moon.txt"}}}
+    output = {"s3OutputDataConfig": {"s3Uri": "s3://texts/out"}}
+    request = {"modelId": NOVA_EMBEDDINGS, "modelInput": segmented(source), "outputDataConfig": output}
+    failed = finished(runtime, runtime.start_async_invoke(**request)["invocationArn"])
+    assert failed["status"] == "Failed"
+    assert "bucket" in failed["failureMessage"]
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        ("amazon.nova-reel-v1:1", {"taskType": "TEXT_VIDEO"}, "makes videos, and nothing on this machine does"),
+        ("amazon.nova-lite-v1:0", {"messages": []}, "doesn't support asynchronous invocation"),
+        (NOVA_EMBEDDINGS, {"taskType": "SEGMENTED_EMBEDDING"}, r"required key \[segmentedEmbeddingParams\]"),
+        (NOVA_EMBEDDINGS, segmented({}), "either a value or a source"),
+        (NOVA_EMBEDDINGS, segmented({"value": "x"}, embeddingPurpose="FUN"), "FUN is not a valid enum value"),
+    ],
+)
+def test_start_async_invoke_refuses(runtime, model, given, said):
+    output = {"s3OutputDataConfig": {"s3Uri": "s3://texts/out"}}
+    with pytest.raises(ClientError, match=said):
+        runtime.start_async_invoke(modelId=model, modelInput=given, outputDataConfig=output)
+    with pytest.raises(ClientError, match="not found"):
+        runtime.get_async_invoke(invocationArn="arn:aws:bedrock:us-east-1:000000000000:async-invoke/aaaaaaaaaaaa")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from outcrop.services.bedrock.async_invokes.invokes import AsyncInvokes
 from outcrop.services.bedrock.catalogue import Catalogue
 from outcrop.services.bedrock.catalogue.agreements import Agreements
 from outcrop.services.bedrock.catalogue.foundation_models import FoundationModels
@@ -34,6 +35,8 @@ def services(deps: Deps) -> tuple[Service, ...]:
     runs = Runs(deps.models)
     upstream = Upstream(deps.models)
     media = Media()
+    invokes = AsyncInvokes(calls, store, deps.models, deps.jobs, deps.context)
+    tags.owns(invokes.exists)
     return (
         Service("bedrock", FoundationModels(catalogue, store), profiles, Agreements(catalogue, store), tags),
         Service(
@@ -43,6 +46,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
                 calls, upstream, runs, Embeddings(deps.models), Reranking(deps.models), Pictures(deps.models), media
             ),
             TokenCounts(targets, upstream, runs, media),
+            invokes,
             on_stop=media.aclose,
         ),
     )

@@ -21,7 +21,13 @@ SCHEMA = [
     CREATE TABLE agreement (account TEXT NOT NULL, model TEXT NOT NULL, given_up INTEGER NOT NULL,
                             PRIMARY KEY (account, model));
     CREATE TABLE use_case (account TEXT PRIMARY KEY, form BLOB NOT NULL)
+    """,
     """
+    CREATE TABLE async_invoke (id TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL, model TEXT NOT NULL,
+                               input TEXT NOT NULL, output TEXT NOT NULL, token TEXT, status TEXT NOT NULL,
+                               failure TEXT, submitted_at REAL NOT NULL, modified_at REAL NOT NULL, ended_at REAL);
+    CREATE UNIQUE INDEX async_invoke_by_token ON async_invoke (account, region, token) WHERE token IS NOT NULL
+    """,
 ]
 
 
@@ -46,6 +52,31 @@ class ApplicationProfile:
     @property
     def arn(self) -> str:
         return f"arn:aws:bedrock:{self.region}:{self.account}:application-inference-profile/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncInvoke:
+    """An invocation in the background."""
+
+    id: str
+    account: str
+    region: str
+    model: str
+    """ARN of the model."""
+    input: Any
+    output: str
+    """The S3 URI that the caller gave."""
+    token: str | None
+    status: str
+    """`InProgress`, `Completed` or `Failed`."""
+    failure: str | None
+    submitted_at: float
+    modified_at: float
+    ended_at: float | None
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:bedrock:{self.region}:{self.account}:async-invoke/{self.id}"
 
 
 class BedrockStore:
@@ -115,6 +146,56 @@ class BedrockStore:
         rows = self._db.read("SELECT key, value FROM tag WHERE arn=? ORDER BY key", (arn,))
         return {row["key"]: row["value"] for row in rows}
 
+    # invocations in the background
+
+    def add_async_invoke(self, invoke: AsyncInvoke, tags: Mapping[str, str]) -> None:
+        with self._db.transaction():
+            self._db.write(
+                "INSERT INTO async_invoke VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+                (
+                    invoke.id,
+                    invoke.account,
+                    invoke.region,
+                    invoke.model,
+                    json.dumps(invoke.input),
+                    invoke.output,
+                    invoke.token,
+                    invoke.status,
+                    invoke.failure,
+                    invoke.submitted_at,
+                    invoke.modified_at,
+                    invoke.ended_at,
+                ),
+            )
+            self.tag(invoke.arn, tags)
+
+    def async_invoke(self, account: str, region: str, invoke_id: str) -> AsyncInvoke | None:
+        return _invoke(
+            self._db.read_one(
+                "SELECT * FROM async_invoke WHERE id=? AND account=? AND region=?", (invoke_id, account, region)
+            )
+        )
+
+    def async_invoke_by_token(self, account: str, region: str, token: str) -> AsyncInvoke | None:
+        return _invoke(
+            self._db.read_one(
+                "SELECT * FROM async_invoke WHERE token=? AND account=? AND region=?", (token, account, region)
+            )
+        )
+
+    def async_invokes(self, account: str, region: str) -> list[AsyncInvoke]:
+        """Oldest first."""
+        rows = self._db.read(
+            "SELECT * FROM async_invoke WHERE account=? AND region=? ORDER BY submitted_at, id", (account, region)
+        )
+        return [invoke for row in rows if (invoke := _invoke(row))]
+
+    def end_async_invoke(self, invoke_id: str, status: str, failure: str | None, at: float) -> None:
+        self._db.write(
+            "UPDATE async_invoke SET status=?, failure=?, modified_at=?, ended_at=? WHERE id=?",
+            (status, failure, at, at, invoke_id),
+        )
+
     # access
 
     def has_given_up(self, account: str, model: str) -> bool:
@@ -137,3 +218,10 @@ def _profile(row: Row | None) -> ApplicationProfile | None:
         return None
     values: dict[str, Any] = {**dict(row), "models": tuple(json.loads(row["models"]))}
     return ApplicationProfile(**values)
+
+
+def _invoke(row: Row | None) -> AsyncInvoke | None:
+    if row is None:
+        return None
+    values: dict[str, Any] = {**dict(row), "input": json.loads(row["input"])}
+    return AsyncInvoke(**values)

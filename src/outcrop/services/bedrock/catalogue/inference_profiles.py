@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from outcrop.services.bedrock.catalogue.targets import Target
 from outcrop.services.bedrock.errors import TooManyTagsException, no_such_model
+from outcrop.services.bedrock.paging import page
 from outcrop.services.bedrock.store import ApplicationProfile
 from outcrop.services.bedrock.tags import MAX_TAGS, read_tags
 from outcrop.services.contract import ConflictException, ResourceNotFoundException, ValidationException
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.store import BedrockStore
     from outcrop.services.contract import Context, Request, Result
 
-_PAGE = 100
 _ID = 12
 _CHARACTERS = string.ascii_lowercase + string.digits
 _PREFIX = re.compile(r"^arn:.*?:(?:application-)?inference-profile/")
@@ -74,12 +74,8 @@ class InferenceProfiles:
             found += [_describe(profile, ctx) for profile in profiles]
         if wanted != "SYSTEM_DEFINED":
             found += [_describe_own(profile) for profile in self._store.profiles(ctx.account, ctx.region)]
-        start = _position(request.get("nextToken"), len(found))
-        end = start + request.get("maxResults", _PAGE)
-        result: dict[str, Any] = {"inferenceProfileSummaries": found[start:end]}
-        if end < len(found):
-            result["nextToken"] = str(end)
-        return result
+        found, following = page(found, request)
+        return {"inferenceProfileSummaries": found, **following}
 
     async def delete_inference_profile(self, ctx: Context, request: Request) -> Result:
         identifier = request["inferenceProfileIdentifier"]
@@ -121,14 +117,6 @@ class InferenceProfiles:
         if kind == "inference-profile":
             raise ResourceNotFoundException(f"Inference profile {arn} not found.")
         raise no_such_model()
-
-
-def _position(token: str | None, size: int) -> int:
-    if token is None:
-        return 0
-    if not token.isascii() or not token.isdigit() or not 0 < int(token[:9]) < size:
-        raise ValidationException("The provided pagination token is invalid.")
-    return int(token)
 
 
 def _describe(profile: InferenceProfile, ctx: Context) -> dict[str, Any]:

@@ -59,7 +59,8 @@ _TITAN_IMAGE = {
         },
     },
 }
-_NOVA_PURPOSES = (
+NOVA_DIMENSIONS = (256, 384, 1024, 3072)
+NOVA_PURPOSES = (
     "GENERIC_INDEX",
     "GENERIC_RETRIEVAL",
     "TEXT_RETRIEVAL",
@@ -80,8 +81,8 @@ _NOVA = {
             "type": "object",
             "required": ["embeddingPurpose"],
             "properties": {
-                "embeddingPurpose": {"type": "string", "enum": _NOVA_PURPOSES},
-                "embeddingDimension": {"type": "integer", "enum": [256, 384, 1024, 3072]},
+                "embeddingPurpose": {"type": "string", "enum": NOVA_PURPOSES},
+                "embeddingDimension": {"type": "integer", "enum": NOVA_DIMENSIONS},
                 "text": {
                     "type": "object",
                     "required": ["value"],

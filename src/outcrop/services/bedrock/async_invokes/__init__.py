@@ -1,0 +1,1 @@
+"""StartAsyncInvoke: invocations that go on in the background and leave their answers in S3."""
