@@ -12,7 +12,7 @@ import pytest
 from tests.engines.functions.conftest import alive, until
 
 from outcrop.engines.functions.box import Boxes, View
-from outcrop.engines.functions.runtimes import RuntimeMissing
+from outcrop.engines.functions.launch import RuntimeMissing
 
 
 def boxes_work() -> bool:

@@ -12,7 +12,8 @@ does.
 """
 
 from outcrop.engines.functions.host import FunctionHost
-from outcrop.engines.functions.runtimes import RuntimeMissing, Runtimes
+from outcrop.engines.functions.launch import RuntimeMissing
+from outcrop.engines.functions.runtimes import Runtimes
 from outcrop.engines.functions.spec import (
     Busy,
     EnvironmentInfo,

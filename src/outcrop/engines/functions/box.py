@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from outcrop.engines.functions.runtimes import RuntimeMissing
+from outcrop.engines.functions.launch import RuntimeMissing
 from outcrop.engines.functions.spec import FunctionSpec
 
 log = logging.getLogger(__name__)

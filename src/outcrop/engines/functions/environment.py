@@ -16,10 +16,10 @@ from typing import Literal
 
 from outcrop.engines.functions.box import LANG, OPT, RUNTIME, TASK, View
 from outcrop.engines.functions.extensions import SHUTDOWN_SECONDS, Extensions
+from outcrop.engines.functions.launch import BOOT, Launch
 from outcrop.engines.functions.output import LineSplitter
 from outcrop.engines.functions.process import Sandbox
 from outcrop.engines.functions.runtime_api import Connection, RuntimeApi
-from outcrop.engines.functions.runtimes import BOOT, Launch
 from outcrop.engines.functions.spec import (
     MAX_RESPONSE,
     EnvironmentInfo,
@@ -425,7 +425,8 @@ def _extensions(spec: FunctionSpec) -> list[Path]:
 
 def _command(launch: Launch, view: View, wrapper: str, spec: FunctionSpec, programs: Sequence[Path]) -> list[str]:
     """What is run: the runtime, inside the wrapper script that the function names, beside extensions, in the box."""
-    command = list(dict.fromkeys(map(view, launch.command)))  # merged layers are one place
+    seen = (":".join(map(view, argument.split(":"))) for argument in launch.command)
+    command = list(dict.fromkeys(seen))  # merged layers are one place
     if wrapper and not view.boxed:
         for folder, places in ((OPT, reversed(spec.layers)), (TASK, iter([spec.code]))):
             if wrapper.startswith(f"{folder}/"):

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from outcrop.engines.functions.box import Boxes
 from outcrop.engines.functions.environment import Environment
+from outcrop.engines.functions.launch import BOOT
 from outcrop.engines.functions.pace import Pace
-from outcrop.engines.functions.runtimes import BOOT, Runtimes
+from outcrop.engines.functions.runtimes import Runtimes
 from outcrop.engines.functions.spec import Busy, EnvironmentInfo, FunctionSpec, Invocation, Outcome, Owner
 
 log = logging.getLogger(__name__)

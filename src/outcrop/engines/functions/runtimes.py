@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from outcrop.engines.functions.java import Javas
+from outcrop.engines.functions.launch import BOOT, Interpreter, Launch, RuntimeMissing, ask
 from outcrop.engines.functions.spec import FunctionSpec
 
-BOOT = Path(__file__).parent / "boot"
 PACKAGES = ("boto3", "awslambdaric")
 
 
@@ -35,33 +34,6 @@ MANAGERS = {
 """Where version managers keep interpreters, below the user's home."""
 
 
-class RuntimeMissing(Exception):
-    """This machine can't run the function. `error_type` is what its invocations answer."""
-
-    def __init__(self, error_type: str, message: str) -> None:
-        super().__init__(message)
-        self.error_type = error_type
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a function is started, in paths of this machine."""
-
-    program: str
-    """The interpreter; of functions that bring their own, any program of the system."""
-    command: tuple[str, ...]
-    packages: Path | None = None
-    """A folder of links to what the runtime comes with."""
-    note: str = ""
-    """In what the runtime differs from the one asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    path: str
-    version: tuple[int, int]
-
-
 class Runtimes:
     """Finds interpreters once and remembers them. `search_path` is a PATH to look in, `home` where version managers
     keep theirs; `nearest` lets a function run on the nearest Python or Node.js there is."""
@@ -73,11 +45,12 @@ class Runtimes:
         self._nearest = nearest
         self._found: dict[str, asyncio.Task[Interpreter | None]] = {}
         self._packages: asyncio.Task[Path] | None = None
+        self._javas = Javas(cache, search_path=search_path, home=home, nearest=nearest)
 
     @staticmethod
     def supports(runtime: str) -> bool:
         """Whether functions of this runtime can run where its interpreter is installed."""
-        return re.fullmatch(r"python3\.\d+|nodejs\d+\.x|provided(\.\w+)?", runtime) is not None
+        return re.fullmatch(r"python3\.\d+|nodejs\d+\.x|java\d+(\.al2)?|provided(\.\w+)?", runtime) is not None
 
     async def launch(self, spec: FunctionSpec) -> Launch:
         """Raises RuntimeMissing."""
@@ -85,6 +58,8 @@ class Runtimes:
             return await self._python(spec)
         if spec.runtime.startswith("nodejs"):
             return await self._node(spec)
+        if spec.runtime.startswith("java"):
+            return await self._javas.launch(spec)
         if spec.runtime.startswith("provided"):
             return self._provided(spec)
         raise RuntimeMissing("Runtime.Unsupported", f"Functions of runtime {spec.runtime} can't run here.")
@@ -169,7 +144,7 @@ class Runtimes:
         if name == f"python{_dotted(running.version)}":
             return running
         for candidate in dict.fromkeys(self._candidates(name)):
-            found = await _ask(candidate)
+            found = await ask(candidate)
             if found is not None and name in ("node", f"node{found.version[0]}", f"python{_dotted(found.version)}"):
                 return found
         return None
@@ -182,29 +157,6 @@ class Runtimes:
                 yield from map(str, sorted(self._home.glob(pattern.format(version=version)), reverse=True))
         if found := shutil.which(name, path=self._search_path):
             yield found
-
-
-async def _ask(candidate: str) -> Interpreter | None:
-    """What a command is that may be an interpreter, or a version manager's wrapper of one."""
-    if os.path.basename(candidate).startswith("node"):
-        script: tuple[str, ...] = ("-p", "process.versions.node + ' ' + process.execPath")
-    else:
-        script = ("-S", "-c", "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)")
-    with contextlib.suppress(OSError, ValueError, TimeoutError):
-        process = await asyncio.create_subprocess_exec(
-            candidate, *script, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-        try:
-            async with asyncio.timeout(10):
-                output, _ = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
-        version, path = output.decode().strip().split(" ", 1)
-        major, minor = version.split(".")[:2]
-        return Interpreter(os.path.realpath(path), (int(major), int(minor)))
-    return None
 
 
 def _dotted(version: tuple[int, int]) -> str:

@@ -105,8 +105,8 @@ def _checked(settings: dict[str, Any], request: Request) -> dict[str, Any]:
             raise InvalidParameterValueException(f"{name} isn't supported by Outcrop: {reason} here.")
     if not Runtimes.supports(settings["Runtime"]):
         raise InvalidParameterValueException(
-            f"Runtime {settings['Runtime']} isn't supported by Outcrop. It runs python3.*, nodejs*.x, and provided* "
-            "with a bootstrap executable."
+            f"Runtime {settings['Runtime']} isn't supported by Outcrop. It runs python3.*, nodejs*.x, java*, and "
+            "provided* with a bootstrap executable."
         )
     for name, top in (("MemorySize", MAX_MEMORY), ("Timeout", MAX_TIMEOUT)):
         if settings[name] > top:

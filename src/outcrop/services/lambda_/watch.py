@@ -245,7 +245,7 @@ def _report(version: Version, request_id: str, outcome: Outcome) -> tuple[str, d
 def _runtime_version(version: Version) -> str:
     """`python:3.13.v1`."""
     runtime = str(version.settings["Runtime"])
-    for family in ("python", "nodejs"):
+    for family in ("python", "nodejs", "java"):
         if runtime.startswith(family):
             return f"{family}:{runtime.removeprefix(family).removesuffix('.x')}.v1"
     return f"{runtime}.v1"
