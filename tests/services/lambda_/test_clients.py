@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 import botocore.exceptions
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from tests.services.lambda_.conftest import ECHO, PYTHON, ROLE, zipped
 
 from outcrop.testing import StackProcess
@@ -277,3 +280,29 @@ def test_a_function_that_streams(stack, client):
     broken = client.invoke_with_response_stream(FunctionName="streamer", Payload=b'{"rawPath": "/broken"}')
     complete = list(broken["EventStream"])[-1]["InvokeComplete"]
     assert (complete["ErrorCode"], json.loads(complete["ErrorDetails"])["errorMessage"]) == ("Unhandled", "too far")
+
+
+def test_a_function_url_that_wants_signatures(stack, client):
+    code = "def handler(event, context):\n    return event['requestContext']['authorizer']['iam']"
+    create(client, "signed", code)
+    url = urlsplit(client.create_function_url_config(FunctionName="signed", AuthType="AWS_IAM")["FunctionUrl"])
+    port = urlsplit(stack.url).port
+
+    def post(body, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/ask", body, {"Host": url.netloc, **headers})
+        with contextlib.closing(connection), connection.getresponse() as response:
+            return response.status, json.load(response)
+
+    def sign(body, secret="test"):
+        request = AWSRequest("POST", f"http://{url.netloc}/ask", data=body, headers={"Host": url.netloc})
+        SigV4Auth(Credentials("test", secret), "lambda", "us-east-1").add_auth(request)
+        return dict(request.headers)
+
+    status, answer = post(b"{}")
+    assert (status, answer["Message"][:10]) == (403, "Forbidden.")
+    status, answer = post(b"{}", **sign(b"{}"))
+    assert (status, answer["accessKey"], answer["accountId"]) == (200, "test", "000000000000")
+    assert answer["userArn"] == "arn:aws:iam::000000000000:root"
+    assert post(b"[]", **sign(b"{}"))[0] == 403
+    assert post(b"{}", **sign(b"{}", "wrong"))[0] == 403

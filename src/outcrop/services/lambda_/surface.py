@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from outcrop.services.contract import Context, ServiceError
+from outcrop.services.contract import Context, Principal, ServiceError
 from outcrop.services.lambda_.code import PATH, CodeStore
 from outcrop.services.lambda_.invocations import Invocations
 from outcrop.services.lambda_.store import Function, LambdaStore, Timed
@@ -21,6 +21,10 @@ from outcrop.services.surface import HttpRequest, HttpResponse
 
 HOST = re.compile(r"(?P<id>[a-z0-9]{32})\.lambda-url\.[a-z0-9-]+\..+")
 URL_PATH = re.compile(r"/_outcrop/lambda/url/(?P<id>[a-z0-9]{32})(?P<path>/.*)?")
+FORBIDDEN = (
+    "Forbidden. For troubleshooting Function URL authorization issues, see: "
+    "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+)
 MAX_BODY = 6 * 1024 * 1024
 TEXT = re.compile(r"text/.*|application/(json|javascript|xml|x-www-form-urlencoded|[\w.+-]*\+(json|xml))")
 
@@ -63,18 +67,27 @@ class FunctionUrls:
         cors = _cors(url.settings.get("Cors") or {}, request)
         if request.method == "OPTIONS" and cors and request.header("access-control-request-method"):
             return HttpResponse(200, cors)
-        if not self._open(function, url):
-            forbidden = "Forbidden. For troubleshooting Function URL authorization issues, see: "
-            link = "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
-            return _message(403, forbidden + link, key="Message")
+        signed = url.settings.get("AuthType") == "AWS_IAM"
+        if not signed and not self._open(function, url):
+            return _message(403, FORBIDDEN, key="Message")
         body = bytearray()
         async for piece in request.body:
             body += piece
             if len(body) > MAX_BODY:
                 return _message(413, "Request Entity Too Large")
+        caller = None
+        if signed:
+            try:
+                caller = request.identify(bytes(body))
+            except PermissionError as error:
+                return _message(403, str(error), key="Message")
+            if caller is None:
+                return _message(403, FORBIDDEN, key="Message")
         path = (request.raw_path if by_host else match["path"]) or "/"
         ctx = context(function.name.account, function.name.region)
-        event = _event(ctx, request, url.id, path, bytes(body))
+        event = _event(
+            request, url.id, path, bytes(body), None if caller is None else _iam(caller, function.name.account)
+        )
         call = {"FunctionName": function.name.arn, "Payload": json.dumps(event).encode()}
         if url.qualifier:
             call["Qualifier"] = url.qualifier
@@ -99,8 +112,24 @@ class FunctionUrls:
         )
 
 
-def _event(ctx: Context, request: HttpRequest, url_id: str, path: str, body: bytes) -> dict[str, Any]:
-    """The event of payload format 2.0."""
+def _iam(caller: Principal, account: str) -> dict[str, Any]:
+    """Who signed the request, as events tell it."""
+    parts = caller.arn.split(":")
+    return {
+        "accessKey": caller.access_key_id,
+        "accountId": parts[4] if len(parts) > 4 else account,
+        "callerId": caller.user_id,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": caller.arn,
+        "userId": caller.user_id,
+    }
+
+
+def _event(
+    request: HttpRequest, url_id: str, path: str, body: bytes, iam: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The event of payload format 2.0; `iam` is who signed the request."""
     headers: dict[str, str] = {}
     for name, value in request.headers:
         if name != "cookie":
@@ -138,6 +167,8 @@ def _event(ctx: Context, request: HttpRequest, url_id: str, path: str, body: byt
         },
         "isBase64Encoded": False,
     }
+    if iam:
+        event["requestContext"] |= {"accountId": iam["accountId"], "authorizer": {"iam": dict(iam)}}
     if cookies:
         event["cookies"] = cookies
     if query:

@@ -80,12 +80,7 @@ class Urls:
 
 
 def _chosen(request: Request) -> dict[str, Any]:
-    chosen = {name: request[name] for name in NAMES if request.get(name) is not None}
-    if chosen.get("AuthType") == "AWS_IAM":
-        raise InvalidParameterValueException(
-            "Function URLs with AuthType AWS_IAM aren't supported by Outcrop yet. Use NONE, or Invoke."
-        )
-    return chosen
+    return {name: request[name] for name in NAMES if request.get(name) is not None}
 
 
 def _shown(ctx: Context, name: FunctionName, url: Timed) -> dict[str, Any]:
