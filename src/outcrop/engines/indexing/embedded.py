@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from outcrop.engines.indexing import terms
+from outcrop.engines.indexing import snapshot, terms
 from outcrop.engines.indexing.columns import Column, passing
 from outcrop.engines.indexing.filters import MISSING, Filter
 from outcrop.engines.indexing.index import Entry, Hit
@@ -47,6 +47,8 @@ SCHEMA = [
 ]
 
 _BATCH = 500
+_WORTH_KEEPING = 5_000
+"""Rows whose postings take a moment to sort."""
 
 
 class EmbeddedIndex:
@@ -55,6 +57,7 @@ class EmbeddedIndex:
 
     def __init__(self, path: Path, dimensions: int) -> None:
         self._path = path
+        self._snapshot = path.with_suffix(".words.npz")
         self._dimensions = dimensions
         self._writer = Database(path)
         self._writer.migrate(SCHEMA)
@@ -67,6 +70,8 @@ class EmbeddedIndex:
         self._lexicon = Lexicon()
         self._matrix: Matrix | None = None
         self._postings: Postings | None = None
+        self._kept = 0
+        """Rows whose postings are stored."""
         self._columns: dict[str, Column] = {}
 
     def open(self) -> None:
@@ -86,6 +91,7 @@ class EmbeddedIndex:
 
     def close(self) -> None:
         with self._writing, self._lock:
+            self._keep_words()
             self._matrix = self._postings = None
             self._columns = {}
             self._writer.close()
@@ -199,8 +205,21 @@ class EmbeddedIndex:
 
     def _worded(self) -> Postings:
         if self._postings is None:
-            self._postings = self._lexicon.postings(self._reader, 0, self._loaded().slots)
+            slots = self._loaded().slots
+            known = snapshot.read(self._snapshot, terms.VERSION)
+            self._postings = self._lexicon.postings(self._reader, 0, slots, known)
+            self._kept = len(known[0]) if known else 0
+            self._keep_words()
         return self._postings
+
+    def _keep_words(self) -> None:
+        """Store the sorted postings beside the file, for the next start, if there are many new ones. A slot's words
+        never change, so what is stored stays true, and only what came later has to be read again."""
+        if self._postings is None or self._matrix is None:
+            return
+        if self._matrix.size > self._kept * 5 // 4 + _WORTH_KEEPING:
+            snapshot.write(self._snapshot, terms.VERSION, self._matrix.slots, self._postings)
+            self._kept = self._matrix.size
 
     @contextmanager
     def _write(self) -> Iterator[tuple[sqlite3.Connection, Callable[[Callable[[], None]], None]]]:

@@ -56,10 +56,22 @@ class Lexicon:
     def clear(self, connection: sqlite3.Connection, field: int) -> None:
         connection.execute("DELETE FROM bag WHERE field=?", (field,))
 
-    def postings(self, database: Database, field: int, slots: NDArray[np.int64]) -> Postings:
-        """The bags of a field as postings, a row for each of these slots (ascending), empty where there is no bag."""
-        postings = Postings()
-        for block in self._bags(database, field):
+    def postings(
+        self, database: Database, field: int, slots: NDArray[np.int64], known: tuple[NDArray[np.int64], Postings] | None
+    ) -> Postings:
+        """The bags of a field as postings, a row for each of these slots (ascending), empty where there is no bag.
+        `known` are postings of an earlier time, with the slots of their rows: they save reading those bags."""
+        postings, last = Postings(), 0
+        if known is not None and len(known[0]):
+            last = int(known[0][-1])
+            stays = np.isin(known[0], slots, assume_unique=True)
+            if int(np.count_nonzero(stays)) == int(np.searchsorted(slots, last, side="right")):
+                postings = known[1]
+                if not stays.all():
+                    postings.keep(stays)
+            else:
+                last = 0
+        for block in self._bags(database, field, last):
             bags = dict(block)
             until = int(np.searchsorted(slots, block[-1][0], side="right"))
             postings.extend([bags.get(slot, EMPTY) for slot in slots[postings.size : until].tolist()])
@@ -70,9 +82,8 @@ class Lexicon:
         """Numbers given in a transaction that was rolled back don't hold."""
         self._numbers.clear()
 
-    def _bags(self, database: Database, field: int) -> Iterator[list[tuple[int, Bag]]]:
-        """All bags of a field with their slots, ascending, in blocks."""
-        last = 0
+    def _bags(self, database: Database, field: int, last: int) -> Iterator[list[tuple[int, Bag]]]:
+        """The bags of a field with their slots, ascending, in blocks; those behind the slot `last`."""
         while rows := database.read(
             "SELECT slot, length, terms FROM bag WHERE field=? AND slot>? ORDER BY slot LIMIT ?", (field, last, _BLOCK)
         ):

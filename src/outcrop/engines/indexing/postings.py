@@ -7,9 +7,9 @@ number logarithmic and makes every posting move rarely.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,6 +65,33 @@ class Postings:
         self._pending_size += len(rows)
         if self._pending_size > _LARGEST:
             self._sort()
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All of it, to be stored; `of_arrays` makes the same again."""
+        self._sort()
+        found: dict[str, NDArray[Any]] = {"lengths": self._lengths[: self.size]}
+        for number, segment in enumerate(self._segments):
+            for name in ("terms", "starts", "rows", "counts"):
+                found[f"{name}{number}"] = getattr(segment, name)
+        return found
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Postings:
+        """Raises KeyError, ValueError if these aren't the arrays of postings."""
+        postings = cls()
+        postings._lengths = arrays["lengths"].astype(np.int32)
+        postings.size = len(postings._lengths)
+        number = 0
+        while f"rows{number}" in arrays:
+            terms, starts, rows, counts = (arrays[f"{name}{number}"] for name in ("terms", "starts", "rows", "counts"))
+            if len(starts) != len(terms) + 1 or int(starts[-1]) != len(rows) or len(rows) != len(counts):
+                raise ValueError("the parts of a segment don't fit each other")
+            if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < postings.size:
+                raise ValueError("a segment names rows that don't exist")
+            postings._segments.append(_Segment(terms, starts, rows, counts))
+            number += 1
+        return postings
 
     def keep(self, rows: NDArray[np.bool_]) -> None:
         """Drop the other rows; those kept move together."""

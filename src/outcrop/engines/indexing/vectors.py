@@ -281,7 +281,7 @@ class VectorTable:
     def _worded(self, text_field: _Field) -> Postings:
         postings = self._postings.get(text_field.name)
         if postings is None:
-            postings = self._lexicon.postings(self._db, text_field.number, self._loaded().slots)
+            postings = self._lexicon.postings(self._db, text_field.number, self._loaded().slots, None)
             self._postings[text_field.name] = postings
         return postings
 
