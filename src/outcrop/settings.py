@@ -55,6 +55,8 @@ class Settings:
     """Sync knowledge bases when their buckets change. The tag `outcrop:auto-sync` of a knowledge base goes before."""
     postgres: str = ""
     """`postgresql://USER:PASSWORD@HOST:PORT`, a server with pgvector: where knowledge bases with storage RDS live."""
+    ray: str = ""
+    """Ray cluster on whose machines documents are parsed, cut and embedded: `local`, or its address. Empty: here."""
     page_number_base: int = 1
     """What the first page of a PDF is called in `x-amz-bedrock-kb-document-page-number`."""
     function_sandbox: str = "auto"

@@ -16,7 +16,7 @@ from outcrop.jobs import Job, Jobs
 from outcrop.services.contract import Deps, ServiceError
 from outcrop.services.knowledge_bases import sidecars
 from outcrop.services.knowledge_bases.ingestion.failures import DocumentFailure, explain
-from outcrop.services.knowledge_bases.ingestion.job import WIDTH, Ingestion
+from outcrop.services.knowledge_bases.ingestion.job import Ingestion
 from outcrop.services.knowledge_bases.ingestion.pipeline import Incoming, Pipeline, Target
 from outcrop.services.knowledge_bases.ingestion.spreading import Turns, spread
 from outcrop.services.knowledge_bases.ingestion.waiting import Handed, Waiting, WaitingStore
@@ -108,6 +108,7 @@ class Direct:
 
     async def _drain(self, job: Job, kb: KnowledgeBase, source: DataSource) -> None:
         try:
+            await self._pipeline.open()
             target = await self._ingestion.target(kb, source, job.id.removeprefix("direct-"))
         except (EngineError, ServiceError) as error:
             async for waiting in self._take(source):
@@ -118,7 +119,7 @@ class Direct:
             async with self._pipeline.turns(self._pipeline.naming(target, waiting.uri).document):
                 await self._settle(target, waiting)
 
-        await spread(self._take(source), settle, WIDTH, job.stop)
+        await spread(self._take(source), settle, self._pipeline.width, job.stop)
 
     async def _take(self, source: DataSource) -> AsyncIterator[Waiting]:
         seq = 0

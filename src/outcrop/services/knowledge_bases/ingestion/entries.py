@@ -78,12 +78,6 @@ def rewritten(metadata: Mapping[str, Any], attributes: Attributes) -> dict[str, 
     return {**attributes.filterable, **own}
 
 
-def embedded_text(chunk: Chunk, title: str) -> str:
-    """What is embedded for a chunk: its headings first where its own text doesn't begin with them."""
-    heading = chunk.section.rsplit(" › ", 1)[-1] or title
-    return chunk.text if not heading or chunk.text.startswith(heading) else f"{heading}\n{chunk.text}"
-
-
 def check_size(metadata: Mapping[str, Any], key: str) -> None:
     """Raises DocumentFailure where S3 Vectors would refuse the metadata."""
     custom = {name: value for name, value in metadata.items() if not name.startswith(("_", "x-amz-bedrock"))}

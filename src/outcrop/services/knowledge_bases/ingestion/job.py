@@ -47,8 +47,6 @@ from outcrop.services.knowledge_bases.store import (
 
 log = logging.getLogger(__name__)
 
-WIDTH = max(4, 2 * (os.cpu_count() or 1))
-"""Documents under way at once, so that fetching, parsing, embedding and writing overlap."""
 PAGE = 200
 
 Change = tuple[Crawled, Document | None]
@@ -162,13 +160,14 @@ class Ingestion:
         self._store.set_job(row.id, "IN_PROGRESS")
         await told.open()
         await told.job("INGESTION_JOB_STARTED")
+        await self._pipeline.open()
         target = await self.target(kb, source, row.id)
         if row.scanned is None:
             await crawl(self._store, target.new_context(), source, row.id)
         job.progress(step="crawled")
         await told.job("CRAWLING_COMPLETED")
         settling = Settling(self._store, self._pipeline, target, row, told, strict=self._deps.settings.strict)
-        await spread(self._changed(row), settling.settle, WIDTH, job.stop)
+        await spread(self._changed(row), settling.settle, self._pipeline.width, job.stop)
         while gone := self._store.vanished(row, PAGE):
             job.check()
             await settling.remove(gone)

@@ -11,16 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outcrop.engines.chunking.chunk import Strategy
+from outcrop.engines.chunking.semantic import TooLong
 from outcrop.engines.indexing.index import Entry, Index
-from outcrop.engines.parsing.document import ParsedDocument, ParseError, UnsupportedFormat
+from outcrop.engines.parsing.document import ParseError, UnsupportedFormat
+from outcrop.engines.preparing.hands import Hands, Prepared, Recipe
+from outcrop.engines.preparing.threads import in_thread
 from outcrop.services.contract import Context, Deps
+from outcrop.services.knowledge_bases.common import model_id
 from outcrop.services.knowledge_bases.indexes import Indexes
-from outcrop.services.knowledge_bases.ingestion.entries import Naming, Piece, check_size, embedded_text, rewritten
+from outcrop.services.knowledge_bases.ingestion.entries import Naming, Piece, check_size, rewritten
 from outcrop.services.knowledge_bases.ingestion.failures import DocumentFailure
 from outcrop.services.knowledge_bases.ingestion.model_parsing import ModelParsing
 from outcrop.services.knowledge_bases.ingestion.objects import Staging
 from outcrop.services.knowledge_bases.ingestion.parents import Parents
-from outcrop.services.knowledge_bases.ingestion.spreading import Turns, in_thread
+from outcrop.services.knowledge_bases.ingestion.spreading import Turns
 from outcrop.services.knowledge_bases.ingestion.transformation import Transformation
 from outcrop.services.knowledge_bases.sidecars import Attributes
 from outcrop.services.knowledge_bases.store import DataSource, KnowledgeBase
@@ -29,9 +33,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from outcrop.engines.embedding import Embedder
     from outcrop.engines.parsing import Parser
+    from outcrop.engines.preparing.cluster import Cluster
+    from outcrop.settings import Settings
 
+WIDTH = max(4, 2 * (os.cpu_count() or 1))
 MODEL_INPUT = 8192
 """Tokens that AWS's embedding models read of a chunk."""
 
@@ -73,6 +79,7 @@ class Pipeline:
         self._parents = parents
         self._parser: Parser | None = None
         self._parser_lock = asyncio.Lock()
+        self._cluster = _cluster(deps.settings)
         self.staging = Staging(deps.data / "knowledge_bases" / "staging")
         self.turns = Turns()
         """By `Naming.document`: held from reading a document until its row is written."""
@@ -81,6 +88,18 @@ class Pipeline:
         if self._parser is not None:
             await self._parser.aclose()
             self._parser = None
+        if self._cluster is not None:
+            await self._cluster.aclose()
+
+    @property
+    def width(self) -> int:
+        """Documents to have under way at once, so that fetching, parsing, embedding and writing overlap."""
+        return WIDTH + (2 * self._cluster.processors if self._cluster is not None else 0)
+
+    async def open(self) -> None:
+        """Reach the cluster, if there is one. Raises EngineError."""
+        if self._cluster is not None:
+            await self._cluster.open()
 
     def naming(self, target: Target, uri: str) -> Naming:
         return Naming(target.kb.id, target.source.id, uri, self._settings.page_number_base)
@@ -88,18 +107,15 @@ class Pipeline:
     async def put(self, target: Target, incoming: Incoming) -> int:
         """Put a document in place of what the index has of it; answers its number of chunks. Raises DocumentFailure,
         EngineError."""
-        parsed = await self._parsed(target, incoming)
-        embedder = await self._indexes.embedder(target.kb)
         naming = self.naming(target, incoming.uri)
-        attributes = incoming.attributes
-        pieces = await self._cut(target, parsed, embedder)
-        if target.transformation is not None:
-            pieces, attributes = await target.transformation.apply(
-                target.new_context(), naming, target.job_id, pieces, attributes
-            )
-        self._check_input(target, pieces)
-        prefix = attributes.prefix()
-        vectors = await embedder.embed([prefix + embedded_text(piece.chunk, parsed.title) for piece in pieces])
+        try:
+            pieces, attributes, vectors = await self._prepared(target, naming, incoming)
+        except UnsupportedFormat as error:
+            raise DocumentFailure(str(error), "ignored") from None
+        except ParseError as error:
+            raise DocumentFailure(str(error)) from None
+        except TooLong as error:
+            raise DocumentFailure(str(error), "too_long") from None
         entries = self._entries(target, naming, pieces, attributes, vectors)
         await in_thread(self._write, target, naming, pieces, entries)
         return len(entries)
@@ -132,30 +148,38 @@ class Pipeline:
 
         await in_thread(remove)
 
-    async def _parsed(self, target: Target, incoming: Incoming) -> ParsedDocument:
+    async def _prepared(
+        self, target: Target, naming: Naming, incoming: Incoming
+    ) -> tuple[Sequence[Piece], Attributes, NDArray[np.float32]]:
+        attributes = incoming.attributes
+        model = target.parsing if target.parsing is not None and target.parsing.reads(incoming.name) else None
+        if model is None and target.transformation is None:
+            prepared = await self._prepared_at_once(target, incoming)
+            pieces = [Piece(chunk) for chunk in prepared.chunks]
+            self._check_input(target, pieces)
+            return pieces, attributes, prepared.vectors
         parser = await self._open_parser()
-        model = target.parsing
-        try:
-            if model is not None and model.reads(incoming.name):
-                return await model.parse(target.new_context, parser, self.staging, incoming.path, incoming.name)
-            return await parser.parse(incoming.path, incoming.name, incoming.attributes.records)
-        except UnsupportedFormat as error:
-            raise DocumentFailure(str(error), "ignored") from None
-        except ParseError as error:
-            raise DocumentFailure(str(error)) from None
-
-    async def _cut(self, target: Target, document: ParsedDocument, embedder: Embedder) -> list[Piece]:
-        from outcrop.engines.chunking import chunk
-        from outcrop.engines.chunking.semantic import TooLong
-
-        blocking = Blocking(embedder)
-        try:
-            chunks = await in_thread(
-                chunk, document, target.strategy, embedder.token_spans, blocking.embed, cancel=blocking.cancel
+        hands = Hands(parser, await self._indexes.embedder(target.kb))
+        if model is not None:
+            parsed = await model.parse(target.new_context, parser, self.staging, incoming.path, incoming.name)
+        else:
+            parsed = await parser.parse(incoming.path, incoming.name, attributes.records)
+        pieces = [Piece(chunk) for chunk in await hands.cut(parsed, target.strategy)]
+        if target.transformation is not None:
+            pieces, attributes = await target.transformation.apply(
+                target.new_context(), naming, target.job_id, pieces, attributes
             )
-        except TooLong as error:
-            raise DocumentFailure(str(error), "too_long") from None
-        return [Piece(one) for one in chunks]
+        self._check_input(target, pieces)
+        vectors = await hands.embed([piece.chunk for piece in pieces], parsed.title, attributes.prefix())
+        return pieces, attributes, vectors
+
+    async def _prepared_at_once(self, target: Target, incoming: Incoming) -> Prepared:
+        attributes = incoming.attributes
+        recipe = Recipe(incoming.name, target.strategy, attributes.prefix(), attributes.records)
+        if self._cluster is not None:
+            return await self._cluster.prepare(incoming.path, recipe, model_id(target.kb.embedding_model))
+        hands = Hands(await self._open_parser(), await self._indexes.embedder(target.kb))
+        return await hands.prepare(incoming.path, recipe)
 
     def _check_input(self, target: Target, pieces: Sequence[Piece]) -> None:
         longest = max((piece.chunk.tokens for piece in pieces), default=0)
@@ -217,19 +241,9 @@ class Pipeline:
             return self._parser
 
 
-class Blocking:
-    """An embedder for threads; `cancel` makes a call that is under way fail."""
+def _cluster(settings: Settings) -> Cluster | None:
+    if not settings.ray:
+        return None
+    from outcrop.engines.preparing.cluster import Cluster
 
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self._loop = asyncio.get_running_loop()
-        self._cancel: Callable[[], object] | None = None
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        call = asyncio.run_coroutine_threadsafe(self._embedder.embed(texts), self._loop)
-        self._cancel = call.cancel
-        return call.result()
-
-    def cancel(self) -> None:
-        if self._cancel is not None:
-            self._cancel()
+    return Cluster(settings)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from outcrop.jobs import Stopped
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
 
 
 async def spread(
@@ -42,21 +41,6 @@ async def spread(
     except ExceptionGroup as group:
         _, failures = group.split(Stopped)
         raise (failures.exceptions[0] if failures else Stopped()) from None
-
-
-async def in_thread(function: Callable[..., Answer], *args: Any, cancel: Callable[[], None] = lambda: None) -> Answer:
-    """`asyncio.to_thread`, but a cancelled caller waits for the thread: nothing goes on behind its back. `cancel` is
-    called then, to hurry it."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *args))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        cancel()
-        if not running.done():
-            await asyncio.wait([running])
-        if not running.cancelled():
-            running.exception()
-        raise
 
 
 class Turns:
