@@ -131,11 +131,12 @@ async def test_the_file_is_read_again_when_it_changes(tmp_path, caplog):
     await models.aclose()
 
 
-async def test_a_mapped_embedder_serves_its_ids(tmp_path, monkeypatch):
+async def test_a_mapped_embedder_serves_its_ids(tmp_path):
     file = tmp_path / "models.toml"
-    file.write_text('[embedding]\n"cohere.*" = { to = "http://127.0.0.1:9/v1#bge", query_prefix = "query: " }\n')
+    file.write_text(
+        '[embedding]\n"cohere.*" = { to = "http://127.0.0.1:9/v1#bge", query_prefix = "query: ", retries = 0 }\n'
+    )
     own = Models(Settings(data=tmp_path))
-    monkeypatch.setattr("outcrop.engines.embedding.openai.TRIES", 1)
     with pytest.raises(EngineDown, match="could not be reached"):
         await own.embedder("cohere.embed-english-v3")
     await own.aclose()

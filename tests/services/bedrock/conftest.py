@@ -108,7 +108,9 @@ async def make(tmp_path, cache):
                 raise ResourceNotFoundException("The specified key does not exist.")
             return {"Body": _pieces(found)}
 
-        return Client(services, Context(ACCOUNT, "us-east-1", ROOT, "request-1", call))
+        client = Client(services, Context(ACCOUNT, "us-east-1", ROOT, "request-1", call))
+        client.models = models
+        return client
 
     yield build
     for one in opened:

@@ -43,15 +43,20 @@ class OpenAIEmbedder:
         query_prefix: str = "",
         document_prefix: str = "",
         max_characters: int = 30_000,
+        connect_timeout: float = 10.0,
+        timeout: float = SECONDS,
+        tries: int | None = None,
     ) -> None:
         """`url` ends where `/embeddings` goes, such as `http://localhost:8000/v1`. Some models want a prefix, such as
-        `query: `. Texts are cut at `max_characters`."""
+        `query: `. Texts are cut at `max_characters`. Timeouts are seconds."""
         self.name = f"openai:{model}@{url.split('://')[-1].split('/')[0]}"
         self._url = url.rstrip("/") + "/embeddings"
         self._model = model
         self._api_key = api_key
         self._prefixes: dict[Purpose, str] = {"query": query_prefix, "document": document_prefix}
         self._max_characters = max_characters
+        self._timeouts = (connect_timeout, timeout)
+        self._tries = TRIES if tries is None else tries
         self._client: httpx.AsyncClient | None = None
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
         self._opening = asyncio.Lock()
@@ -64,7 +69,9 @@ class OpenAIEmbedder:
             if self._client is not None:
                 return
             headers = {"Authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-            client = httpx.AsyncClient(headers=headers, timeout=httpx.Timeout(SECONDS, connect=10.0), trust_env=False)
+            client = httpx.AsyncClient(
+                headers=headers, timeout=httpx.Timeout(self._timeouts[1], connect=self._timeouts[0]), trust_env=False
+            )
             try:
                 self.dimensions = len((await self._ask(client, ["dimensions"]))[0])
             except BaseException:
@@ -105,11 +112,11 @@ class OpenAIEmbedder:
 
     async def _ask(self, client: httpx.AsyncClient, texts: list[str]) -> list[list[float]]:
         async with self._slots:
-            for attempt in range(1, TRIES + 1):
+            for attempt in range(1, self._tries + 1):
                 try:
                     return await self._ask_once(client, texts)
                 except EngineError as error:
-                    if not error.retryable or attempt == TRIES:
+                    if not error.retryable or attempt == self._tries:
                         raise
                 await asyncio.sleep(0.25 * 2**attempt)
         raise AssertionError("unreachable: the last try returns or raises")
@@ -124,7 +131,7 @@ class OpenAIEmbedder:
             raise EngineError(f"{self._url!r} is no URL of an embedding endpoint: {error}") from None
         except httpx.TimeoutException:
             raise EngineTimeout(
-                f"The embedding endpoint {self._url} did not answer in {SECONDS:.0f} seconds.", retryable=True
+                f"The embedding endpoint {self._url} did not answer in {self._timeouts[1]:.0f} seconds.", retryable=True
             ) from None
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__

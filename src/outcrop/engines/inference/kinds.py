@@ -117,6 +117,9 @@ class Kinds:
             self._api_key(choice),
             query_prefix=str(choice.option("query_prefix", "")),
             document_prefix=str(choice.option("document_prefix", "")),
+            connect_timeout=float(choice.option("connect_timeout", 10.0)),
+            timeout=float(choice.option("timeout", 120.0)),
+            tries=int(choice.option("retries", 3)) + 1,
         )
 
     def _openai_images(self, argument: str, choice: Choice) -> ImageEngine:

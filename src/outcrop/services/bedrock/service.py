@@ -32,7 +32,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
     targets.add(profiles.resolve)
     tags.owns(profiles.exists)
     calls = Calls(targets)
-    runs = Runs(deps.models)
+    runs = Runs(deps.models, deps.settings.strict)
     upstream = Upstream(deps.models)
     media = Media()
     invokes = AsyncInvokes(calls, store, deps.models, deps.jobs, deps.context)

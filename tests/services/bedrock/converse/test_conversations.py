@@ -6,6 +6,7 @@ import pytest
 
 from outcrop.services.bedrock.errors import (
     ModelErrorException,
+    ModelNotReadyException,
     ModelStreamErrorException,
     ModelTimeoutException,
     ServiceUnavailableException,
@@ -422,3 +423,32 @@ async def _until(true, seconds=5.0):
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_converse_in_strict_mode_knows_the_models_limit(scripted):
+    client, endpoint = await scripted(strict=True)
+    with pytest.raises(ValidationException, match="exceeds the model limit of 4096"):
+        await client.ask("Hi", inferenceConfig={"maxTokens": 4097})
+    with pytest.raises(ValidationException, match="exceeds the model limit of 4096"):
+        await client.stream("Hi", inferenceConfig={"maxTokens": 4097})
+    await client.ask("Hi", inferenceConfig={"maxTokens": 4096})
+    assert len(endpoint.requests) == 1
+
+
+async def test_converse_while_the_model_is_loaded(make, monkeypatch):
+    monkeypatch.setattr("outcrop.engines.inference.models.STRICT_PATIENCE", 0.01)
+    loaded = asyncio.Event()
+
+    class Slow:
+        async def open(self):
+            await loaded.wait()
+
+        async def aclose(self):
+            pass
+
+    client = make(strict=True, llm=("acme.*=slow:weights",))
+    client.models.provide("text", "slow", lambda argument, choice: Slow())
+    for _ in range(2):
+        with pytest.raises(ModelNotReadyException, match="still being loaded"):
+            await client.ask("Hi", model="acme.large")
+    loaded.set()

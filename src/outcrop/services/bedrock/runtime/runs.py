@@ -29,6 +29,7 @@ from outcrop.engines.inference.engine import (
 from outcrop.engines.inference.tokens import Tokens, by_rule
 from outcrop.services.bedrock.errors import ModelErrorException, ModelStreamErrorException, from_engine, in_stream
 from outcrop.services.bedrock.runtime.calls import Usage
+from outcrop.services.contract import ValidationException
 
 if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation, TextEngine
@@ -114,11 +115,15 @@ class Run:
 
 
 class Runs:
-    def __init__(self, models: Models) -> None:
+    """In strict mode nobody may ask for more tokens than the model can write."""
+
+    def __init__(self, models: Models, strict: bool = False) -> None:
         self._models = models
+        self._strict = strict
 
     async def start(self, call: Call, generation: Generation) -> Run:
         """Wait for the engine's first event, so that failures before it are answered as errors of the request."""
+        self._check(call, generation)
         await call.admit(generation)
         try:
             engine = await self._models.text(call.target.key)
@@ -140,6 +145,14 @@ class Runs:
         call.first_ms = origin.first_ms
         return Run(call, origin, tokens, first, events)
 
+    def _check(self, call: Call, generation: Generation) -> None:
+        limit = call.model.max_output
+        if self._strict and limit and generation.max_tokens is not None and generation.max_tokens > limit:
+            raise ValidationException(
+                f"The maximum tokens you requested exceeds the model limit of {limit}. Try again with a maximum tokens "
+                f"value that is lower than {limit}."
+            )
+
     async def _estimate(self, engine: TextEngine, generation: Generation) -> int:
         """A remote engine counts only when it has finished; asking it beforehand would cost a second request."""
         if engine.extractive:
@@ -147,6 +160,7 @@ class Runs:
         return await Tokens(by_rule, exact=False).prompt(generation)
 
     async def complete(self, call: Call, generation: Generation) -> Completion:
+        self._check(call, generation)
         await call.admit(generation)
         blocks = _Blocks()
         origin: Origin | None = None
