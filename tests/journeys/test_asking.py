@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -181,3 +182,23 @@ def test_operations_that_are_not_there_say_so(outcrop_stack: StackProcess):
             },
         )
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+
+
+def test_boto3_asks_a_document_that_it_sends(outcrop_stack: StackProcess):
+    client = outcrop_stack.client("bedrock-agent-runtime")
+    source = {"identifier": "notes.md", "contentType": "text/markdown", "data": VOLCANO.encode()}
+    template = "Say it briefly. $search_results$ $output_format_instructions$ Thanks, ünïcödé."
+    answer = client.retrieve_and_generate(
+        input={"text": "What is lava?"},
+        retrieveAndGenerateConfiguration={
+            "type": "EXTERNAL_SOURCES",
+            "externalSourcesConfiguration": {
+                "modelArn": MODEL,
+                "sources": [{"sourceType": "BYTE_CONTENT", "byteContent": source}],
+                "generationConfiguration": {"promptTemplate": {"textPromptTemplate": template}},
+            },
+        },
+    )
+    assert "Magma that reaches the surface" in answer["output"]["text"]
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    assert "last thing" in json.loads(headers["x-outcrop-prompt-warnings"])[0]

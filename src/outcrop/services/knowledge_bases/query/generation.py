@@ -118,8 +118,8 @@ class Generation:
                     else:
                         citation = _citation(one, reply, references)
                         yield {"citation": {"citation": citation, **citation}}
-            yield {"guardrail": {"action": reply.action}}
             self._sessions.remember(task.session, task.question, text)
+            yield {"guardrail": {"action": reply.action}}
 
         return {"sessionId": task.session.id, "stream": stream()}
 
