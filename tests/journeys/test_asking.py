@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -202,3 +204,21 @@ def test_boto3_asks_a_document_that_it_sends(outcrop_stack: StackProcess):
     assert "Magma that reaches the surface" in answer["output"]["text"]
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     assert "last thing" in json.loads(headers["x-outcrop-prompt-warnings"])[0]
+
+
+@pytest.mark.parametrize("depth", [50, 300, 2000])
+def test_a_filter_in_a_filter_without_end_is_refused(outcrop_stack: StackProcess, depth: int):
+    leaf = '{"equals":{"key":"a","value":1}}'
+    nested = '{"andAll":[' * depth + leaf + f",{leaf}]}}" * depth
+    search = f'{{"vectorSearchConfiguration":{{"filter":{nested}}}}}'
+    body = f'{{"retrievalQuery":{{"text":"x"}},"retrievalConfiguration":{search}}}'
+    base = Base(outcrop_stack)
+    request = urllib.request.Request(
+        f"{outcrop_stack.url}/knowledgebases/{base.id}/retrieve",
+        data=body.encode(),
+        headers={"Host": "bedrock-agent-runtime.us-east-1.amazonaws.com", "Content-Type": "application/json"},
+    )
+    with pytest.raises(urllib.error.HTTPError, match="400") as caught:
+        urllib.request.urlopen(request, timeout=30)
+    with caught.value as error:
+        assert "nested" in json.loads(error.read())["message"]

@@ -243,6 +243,10 @@ async def admit(gateway: Gateway, exchange: Exchange) -> None:
     )
 
 
+_TOO_DEEP = "The request body is nested too deeply."
+"""What `json` can read may still be deeper than what follows the model can: a filter in a filter in a filter."""
+
+
 async def parse(gateway: Gateway, exchange: Exchange) -> None:
     found, operation = exchange.found, exchange.operation
     assert found is not None
@@ -257,6 +261,8 @@ async def parse(gateway: Gateway, exchange: Exchange) -> None:
     except Unreadable as error:
         violation = Violation(error.path, error.value, error.text)
         raise found.bound.hooks.invalid(found.entry.name, [violation]) from None
+    except RecursionError:
+        raise SerializationException(_TOO_DEEP) from None
 
 
 async def validate(gateway: Gateway, exchange: Exchange) -> None:
@@ -264,7 +270,13 @@ async def validate(gateway: Gateway, exchange: Exchange) -> None:
     assert found is not None
     assert operation is not None
     assert found.entry is not None
-    if operation.input is not None and (broken := violations(operation.input, exchange.request, found.bound.hooks.lax)):
+    if operation.input is None:
+        return
+    try:
+        broken = violations(operation.input, exchange.request, found.bound.hooks.lax)
+    except RecursionError:
+        raise SerializationException(_TOO_DEEP) from None
+    if broken:
         raise found.bound.hooks.invalid(found.entry.name, broken)
 
 
