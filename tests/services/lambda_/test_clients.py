@@ -306,3 +306,35 @@ def test_a_function_url_that_wants_signatures(stack, client):
     assert answer["userArn"] == "arn:aws:iam::000000000000:root"
     assert post(b"[]", **sign(b"{}"))[0] == 403
     assert post(b"{}", **sign(b"{}", "wrong"))[0] == 403
+
+
+def test_events_survive_a_server_that_is_killed(tmp_path):
+    code = """
+        import boto3, time
+        def handler(event, context):
+            time.sleep(0.5)
+            boto3.client("s3").put_object(Bucket="done", Key=event["Records"][0]["s3"]["object"]["key"])
+    """
+    keys = {f"page-{number}" for number in range(4)}
+    with StackProcess(tmp_path) as stack:
+        client, s3 = stack.client("lambda"), stack.client("s3")
+        create(client, "reader", code)
+        for bucket in ("inbox", "done"):
+            s3.create_bucket(Bucket=bucket)
+        client.add_permission(
+            FunctionName="reader", StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+        )
+        arn = client.get_function_configuration(FunctionName="reader")["FunctionArn"]
+        rule = {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
+        s3.put_bucket_notification_configuration(
+            Bucket="inbox", NotificationConfiguration={"LambdaFunctionConfigurations": [rule]}
+        )
+        for key in keys:
+            s3.put_object(Bucket="inbox", Key=key, Body=b"text")
+        os.kill(stack.pid, 9)
+    with StackProcess(tmp_path) as stack:
+        s3, deadline, done = stack.client("s3"), time.monotonic() + 30, set()
+        while done != keys and time.monotonic() < deadline:
+            time.sleep(0.1)
+            done = {entry["Key"] for entry in s3.list_objects_v2(Bucket="done").get("Contents", ())}
+        assert done == keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from outcrop.engines.functions.pace import Pace
-from outcrop.jobs import Job, Jobs
 from outcrop.services.contract import Context, ServiceError
 from outcrop.services.lambda_ import lookup
 from outcrop.services.lambda_.errors import ResourceNotFoundException, TooManyRequestsException
@@ -21,7 +21,8 @@ from outcrop.services.lambda_.names import LATEST, FunctionName
 from outcrop.services.lambda_.runner import Ran, Runner
 from outcrop.services.lambda_.store import Event, LambdaStore, Version
 
-KIND = "lambda.event"
+log = logging.getLogger(__name__)
+
 AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
 """Events that are delivered at a time, so that a thousand new objects in a bucket don't start a thousand processes."""
 LONG_SECONDS = 5.0
@@ -47,33 +48,52 @@ class Events:
         self,
         store: LambdaStore,
         runner: Runner,
-        jobs: Jobs,
         metrics: Metrics,
         context: Callable[[str, str], Context],
         schedule: Schedule,
     ) -> None:
         self._store = store
         self._runner = runner
-        self._jobs = jobs
         self._metrics = metrics
         self._context = context
         self._schedule = schedule
         self._pace = Pace(AT_ONCE, LONG_SECONDS)
-        jobs.register(KIND, self._deliver)
+        self._delivering: set[asyncio.Task[None]] = set()
 
     def add(self, event: Event) -> None:
         """Keep an event and start delivering it. Once this returns, a crash can't lose it."""
         self._store.add_event(event)
-        self._jobs.submit(KIND, {"event": event.id}, f"{KIND}.{event.id}")
+        self._start(event.id)
         self._metrics.record(event.name, AsyncEventsReceived=1)
+
+    def resume(self) -> None:
+        """Go on with what an earlier process had taken in."""
+        for event_id in self._store.event_ids():
+            self._start(event_id)
+
+    async def stop(self) -> None:
+        for task in self._delivering:
+            task.cancel()
+        await asyncio.gather(*self._delivering, return_exceptions=True)
+
+    def _start(self, event_id: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._deliver_safely(event_id), name=f"deliver event {event_id}")
+        self._delivering.add(task)
+        task.add_done_callback(self._delivering.discard)
+
+    async def _deliver_safely(self, event_id: str) -> None:
+        try:
+            await self._deliver(event_id)
+        except Exception:
+            log.exception("event %s is not delivered: it stays for the next start", event_id)
 
     def drop_loop(self, name: FunctionName) -> None:
         """Note that an invocation which the function caused itself was refused."""
         self._metrics.record(name, RecursiveInvocationsDropped=1)
 
-    async def _deliver(self, job: Job) -> None:
+    async def _deliver(self, event_id: str) -> None:
         throttle = self._schedule.throttle_first
-        while (event := self._store.event(job.payload["event"])) is not None:
+        while (event := self._store.event(event_id)) is not None:
             if (wait := event.due_at - time.time()) > 0:
                 await asyncio.sleep(wait)
             try:

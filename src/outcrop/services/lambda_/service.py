@@ -77,7 +77,7 @@ def services(deps: Deps, schedule: Schedule | None = None) -> tuple[Service, ...
     host = FunctionHost(watch, runtimes, data / "environments", boxes=boxes, patience=0.0 if strict else 5.0)
     runner = Runner(store, code, host, watch, metrics)
     schedule = schedule or (Schedule() if strict else Schedule(retries=HELPFUL_RETRIES))
-    events = Events(store, runner, deps.jobs, metrics, context, schedule)
+    events = Events(store, runner, metrics, context, schedule)
     provisioner = Provisioner(store, runner)
     invocations = Invocations(store, runner, events)
     sweeping: list[asyncio.Task[None]] = []
@@ -85,11 +85,13 @@ def services(deps: Deps, schedule: Schedule | None = None) -> tuple[Service, ...
     async def start() -> None:
         if (data / "code").exists():
             sweeping.append(asyncio.create_task(asyncio.to_thread(code.sweep), name="sweep function code"))
+        events.resume()
         if store.provisioned():
             provisioner.apply()
 
     async def stop() -> None:
         await asyncio.gather(*sweeping)
+        await events.stop()
         await provisioner.stop()
         await host.aclose()
         await metrics.flush()

@@ -537,6 +537,10 @@ class LambdaStore:
             row["trace"],
         )
 
+    def event_ids(self) -> list[str]:
+        """Of all events that aren't finished, oldest first."""
+        return [row["id"] for row in self._db.read("SELECT id FROM event ORDER BY created_at")]
+
     def postpone_event(self, event_id: str, attempts: int, due_at: float) -> None:
         self._db.write("UPDATE event SET attempts=?, due_at=? WHERE id=?", (attempts, due_at, event_id))
 
