@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PDFS   ?=
+TORCH  ?= 2.13.0
 
-.PHONY: help demo test check format types lock build course bench clean
+.PHONY: help demo test test-training check format types lock build course bench clean
 
 help:
 	@echo "make demo [PDFS=folder]   set up, start a stack, and go from PDFs to a cited answer"
 	@echo "make test                 set up and run all tests"
+	@echo "make test-training        install PyTorch and what trains models, and run the tests that need it"
 	@echo "make check                ruff, mypy and the house tests"
 	@echo "make format               let ruff format and fix"
 	@echo "make types                regenerate what is generated from botocore's models"
@@ -43,6 +45,15 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	@$(BIN)/outcrop models pull all-MiniLM-L6-v2
 	@$(BIN)/python -m pytest
+
+$(VENV)/installed-training: pyproject.toml $(VENV)/installed-dev
+	@echo "Installing PyTorch and transformers ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==$(TORCH)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[training]'
+	@touch $@
+
+test-training: $(VENV)/installed-training
+	@$(BIN)/python -m pytest -m training
 
 check: $(VENV)/installed-dev
 	@$(BIN)/ruff check .

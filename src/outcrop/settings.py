@@ -49,6 +49,10 @@ class Settings:
     """The local embedding model."""
     embedding_precision: str = "int8"
     """`int8` or `fp32` for the local embedding model."""
+    model_memory: float = 16.0
+    """The most memory, in gibibytes of addresses, that a process may use that runs or trains local weights."""
+    training_hours: float = 24.0
+    """How long one customization job may train."""
     answer_threshold: float = 0.3
     """How relevant the best passage must be (cosine, 0 to 1) before the built-in answerer answers from it."""
     auto_sync: bool = False

@@ -52,3 +52,12 @@ def act(payload: bytes, report: Callable[[str], None]) -> bytes:
         case "swell":
             return str(len(bytearray(b"x" * (80 << 20)))).encode()
     return str(os.getpid()).encode()
+
+
+def chat(channel):
+    """Answers every message twice; ends itself when told to."""
+    while (message := channel.receive()) is not None:
+        if message == b"exit":
+            os._exit(3)
+        channel.send(message)
+        channel.send(message.upper())

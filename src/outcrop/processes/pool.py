@@ -23,7 +23,7 @@ from outcrop.settings import child_environment
 
 _log = logging.getLogger(__name__)
 
-_INHERITED = ("PYTHONPATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR")
+_INHERITED = ("PYTHONPATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "CUDA_VISIBLE_DEVICES")
 _OUTPUT_LINES = 200
 
 
@@ -38,7 +38,7 @@ class WorkerPool:
         self.target = target
         self.limits = limits or Limits()
         self._free = asyncio.Semaphore(workers)
-        self._idle: list[_Worker] = []
+        self._idle: list[Worker] = []
         self._farewells: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -62,7 +62,7 @@ class WorkerPool:
         async with self._free:
             if self._closed:
                 raise RuntimeError(f"the pool for {self.target} is closed")
-            worker = self._take() or await _Worker.start(self.target, self.limits)
+            worker = self._take() or await Worker.start(self.target, self.limits)
             seconds = self.limits.wall_seconds if wall_seconds is None else wall_seconds
             try:
                 async with asyncio.timeout(seconds):
@@ -85,7 +85,7 @@ class WorkerPool:
             self._give_back(worker)
             return result
 
-    def _take(self) -> _Worker | None:
+    def _take(self) -> Worker | None:
         while self._idle:
             worker = self._idle.pop()
             worker.stop_clock()
@@ -94,19 +94,19 @@ class WorkerPool:
             self._dismiss(worker)
         return None
 
-    def _give_back(self, worker: _Worker) -> None:
+    def _give_back(self, worker: Worker) -> None:
         if self._closed or worker.leaving or worker.requests >= self.limits.requests:
             self._dismiss(worker)
             return
         self._idle.append(worker)
         worker.start_clock(self.limits.idle_seconds, self._expire)
 
-    def _expire(self, worker: _Worker) -> None:
+    def _expire(self, worker: Worker) -> None:
         if worker in self._idle:
             self._idle.remove(worker)
             self._dismiss(worker)
 
-    def _dismiss(self, worker: _Worker) -> None:
+    def _dismiss(self, worker: Worker) -> None:
         worker.kill()
         self._later(worker.end())
 
@@ -117,7 +117,9 @@ class WorkerPool:
         return task
 
 
-class _Worker:
+class Worker:
+    """One child process and its channel."""
+
     def __init__(
         self,
         process: subprocess.Popen[bytes],
@@ -138,8 +140,8 @@ class _Worker:
         self.leaving = False
 
     @classmethod
-    async def start(cls, target: str, limits: Limits) -> _Worker:
-        process, ours, said = _spawn(target, limits)
+    async def start(cls, target: str, limits: Limits, program: str = "worker") -> Worker:
+        process, ours, said = _spawn(target, limits, program)
         try:
             reader, writer = await asyncio.open_connection(sock=ours)
         except BaseException:
@@ -154,30 +156,26 @@ class _Worker:
     async def request(self, payload: bytes) -> bytes:
         self.progress = ""
         self.requests += 1
-        sampling = asyncio.get_running_loop().create_task(self._sample_memory())
+        sampling = asyncio.get_running_loop().create_task(self.sample_memory(0.02))
         try:
             return await self._exchange(payload)
         finally:
             sampling.cancel()
 
-    async def _sample_memory(self) -> None:
+    async def sample_memory(self, seconds: float) -> None:
         """Keep the most that the worker held: once it is dead nobody can tell."""
         status = Path(f"/proc/{self._process.pid}/status")
         with contextlib.suppress(OSError, StopIteration):
             while True:
                 lines = status.read_text().splitlines()
                 self._peak_bytes = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(seconds)
 
     async def _exchange(self, payload: bytes) -> bytes:
-        self._writer.write(HEADER.pack(REQUEST, len(payload)))
-        self._writer.write(payload)
+        self.write(REQUEST, payload)
         await self._writer.drain()
         while True:
-            kind, length = HEADER.unpack(await self._reader.readexactly(HEADER.size))
-            if length > self._limits.result_bytes:
-                raise OSError(f"the worker announces {length:,} bytes")
-            body = await self._reader.readexactly(length)
+            kind, body = await self.read()
             if kind == PROGRESS:
                 self.progress = body.decode(errors="replace")
             elif kind == ERROR:
@@ -188,6 +186,17 @@ class _Worker:
                 return body
             else:
                 raise OSError(f"the worker sent an unknown frame {kind!r}")
+
+    def write(self, kind: bytes, body: bytes) -> None:
+        self._writer.write(HEADER.pack(kind, len(body)))
+        self._writer.write(body)
+
+    async def read(self) -> tuple[bytes, bytes]:
+        """The next frame. Raises asyncio.IncompleteReadError or OSError when the worker is gone."""
+        kind, length = HEADER.unpack(await self._reader.readexactly(HEADER.size))
+        if length > self._limits.result_bytes:
+            raise OSError(f"the worker announces {length:,} bytes")
+        return kind, await self._reader.readexactly(length)
 
     def hung_up(self) -> bool:
         return self._reader.at_eof()
@@ -232,11 +241,11 @@ class _Worker:
         return WorkerCrashed(code, self.progress)
 
 
-def _spawn(target: str, limits: Limits) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket]:
+def _spawn(target: str, limits: Limits, program: str) -> tuple[subprocess.Popen[bytes], socket.socket, socket.socket]:
     """The process, our end of its channel, and our end of what it prints."""
     ours, theirs = socket.socketpair()
     said, says = socket.socketpair()
-    command = [sys.executable, "-P", "-X", "utf8", "-m", "outcrop.processes.worker"]
+    command = [sys.executable, "-P", "-X", "utf8", "-m", f"outcrop.processes.{program}"]
     with theirs, says:
         process = subprocess.Popen(
             [*command, target, limits.dumps(), str(os.getpid())],

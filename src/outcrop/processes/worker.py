@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from outcrop.processes.frames import ERROR, HEADER, LAST, PROGRESS, REQUEST, RESULT, frame
 from outcrop.processes.limits import Limits
@@ -23,6 +24,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
+    target, channel, limits = enter()
+    serve(channel, target, limits)
+
+
+def enter() -> tuple[Any, int, Limits]:
+    """Take the limits on; the function to run, and the descriptor of the channel."""
     target_name, limits_text, parent = sys.argv[1:4]
     limits = Limits.loads(limits_text)
     _die_with_parent(int(parent))
@@ -32,26 +39,26 @@ def main() -> None:
     os.dup2(nowhere, 0)
     os.close(nowhere)
     module, _, function = target_name.partition(":")
-    serve(channel, getattr(importlib.import_module(module), function), limits)
+    return getattr(importlib.import_module(module), function), channel, limits
 
 
 def serve(channel: int, target: Target, limits: Limits) -> None:
     def report(progress: str) -> None:
-        _write(channel, frame(PROGRESS, progress[:1000].encode()))
+        write(channel, frame(PROGRESS, progress[:1000].encode()))
 
-    while (payload := _receive(channel)) is not None:
+    while (payload := receive(channel)) is not None:
         _limit_cpu(limits)
         try:
             result = target(payload, report)
         except Exception as error:
-            _write(channel, _error(type(error).__name__, str(error)))
+            write(channel, _error(type(error).__name__, str(error)))
             continue
         if len(result) > limits.result_bytes:
-            _write(channel, _error("ResultTooLarge", f"the result has {len(result):,} bytes"))
+            write(channel, _error("ResultTooLarge", f"the result has {len(result):,} bytes"))
             continue
         leaving = _peak_bytes() > limits.retire_bytes
-        _write(channel, HEADER.pack(LAST if leaving else RESULT, len(result)))
-        _write(channel, result)
+        write(channel, HEADER.pack(LAST if leaving else RESULT, len(result)))
+        write(channel, result)
         if leaving:
             return
 
@@ -60,8 +67,8 @@ def _error(kind: str, message: str) -> bytes:
     return frame(ERROR, json.dumps({"kind": kind, "message": message[:10_000]}).encode())
 
 
-def _receive(channel: int) -> bytes | None:
-    """One request, or None when the parent has hung up."""
+def receive(channel: int) -> bytes | None:
+    """One request or message, or None when the parent has hung up."""
     header = _read(channel, HEADER.size)
     if header is None:
         return None
@@ -84,7 +91,7 @@ def _read(channel: int, count: int) -> bytes | None:
     return bytes(parts)
 
 
-def _write(channel: int, data: bytes) -> None:
+def write(channel: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(channel, rest) :]

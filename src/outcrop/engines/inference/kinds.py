@@ -42,6 +42,7 @@ class Kinds:
         self._precision = _precision(settings.embedding_precision)
         self._builders: dict[tuple[Task, str], Builder] = {
             ("text", "extractive"): self._extractive,
+            ("text", "transformers"): self._transformers,
             ("embedding", "local"): self._minilm,
             ("embedding", ENDPOINT): self._openai_embedder,
             ("image", ENDPOINT): self._openai_images,
@@ -84,6 +85,19 @@ class Kinds:
         from outcrop.engines.inference.extractive import Extractive
 
         return Extractive(self._local_embedder, self._tokens, self._settings.answer_threshold)
+
+    def _transformers(self, argument: str, choice: Choice) -> TextEngine:
+        from functools import partial
+
+        from outcrop.engines.inference.transformers import Transformers
+        from outcrop.engines.tuning.bases import Bases
+
+        return Transformers(
+            str(choice.option("label", argument)),
+            partial(Bases(self._settings.cache).find, argument),
+            units=int(choice.option("units", 1)),
+            memory=self._settings.model_memory,
+        )
 
     def _minilm(self, argument: str, choice: Choice) -> Embedder:
         from outcrop.engines.embedding.minilm import MiniLM

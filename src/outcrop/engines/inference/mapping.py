@@ -36,6 +36,7 @@ _OPTIONS: Mapping[str, tuple[type, ...]] = {
     "connect_timeout": (int, float),
     "retries": (int,),
     "api_key": (str,),
+    "units": (int,),
     "query_prefix": (str,),
     "document_prefix": (str,),
     "region": (str,),

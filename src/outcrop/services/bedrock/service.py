@@ -14,6 +14,7 @@ from outcrop.services.bedrock.invoke.embeddings import Embeddings
 from outcrop.services.bedrock.invoke.invocations import Invocations
 from outcrop.services.bedrock.invoke.pictures import Pictures
 from outcrop.services.bedrock.invoke.reranking import Reranking
+from outcrop.services.bedrock.own_models import OwnModels
 from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
 from outcrop.services.bedrock.runtime.token_counts import TokenCounts
@@ -31,6 +32,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
     profiles = InferenceProfiles(catalogue, store)
     targets.add(profiles.resolve)
     tags.owns(profiles.exists)
+    own = OwnModels(deps, catalogue, store, targets, tags)
     calls = Calls(targets)
     runs = Runs(deps.models, deps.settings.strict)
     upstream = Upstream(deps.models)
@@ -38,7 +40,9 @@ def services(deps: Deps) -> tuple[Service, ...]:
     invokes = AsyncInvokes(calls, store, deps.models, deps.jobs, deps.context)
     tags.owns(invokes.exists)
     return (
-        Service("bedrock", FoundationModels(catalogue, store), profiles, Agreements(catalogue, store), tags),
+        Service(
+            "bedrock", FoundationModels(catalogue, store), profiles, Agreements(catalogue, store), tags, *own.resources
+        ),
         Service(
             "bedrock-runtime",
             Conversations(calls, upstream, runs, media),

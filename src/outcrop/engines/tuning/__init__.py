@@ -1,0 +1,1 @@
+"""Training: a tiny base made here, and adapters on any base of local weights."""

@@ -1,0 +1,1 @@
+"""Batch inference: files of records in a bucket, answered in the background."""

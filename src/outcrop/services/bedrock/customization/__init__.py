@@ -1,0 +1,1 @@
+"""Customization jobs and the custom models that they make."""

@@ -1,0 +1,1 @@
+"""Model import jobs and the models that they bring in."""
