@@ -140,6 +140,25 @@ def test_imported_models_answer(stack, bedrock, s3, weights):
 
 @pytest.mark.training
 @pytest.mark.timeout(300)
+def test_weights_become_a_custom_model(stack, bedrock, s3, weights):
+    source = {"s3DataSource": {"s3Uri": "s3://batch/weights/"}}
+    arn = bedrock.create_custom_model(modelName="brought", modelSourceConfig=source, roleArn=ROLE)["modelArn"]
+    assert ":custom-model/imported/" in arn
+
+    def look():
+        found = bedrock.get_custom_model(modelIdentifier=arn)
+        return {**found, "status": found["modelStatus"]}
+
+    assert until(look, "Active", "Failed")["customizationType"] == "IMPORTED"
+    capacity = bedrock.create_provisioned_model_throughput(modelUnits=1, provisionedModelName="b", modelId=arn)[
+        "provisionedModelArn"
+    ]
+    until(lambda: bedrock.get_provisioned_model_throughput(provisionedModelId=capacity), "InService")
+    assert isinstance(ask(stack.client("bedrock-runtime"), capacity, "What is a Chunk?"), str)
+
+
+@pytest.mark.training
+@pytest.mark.timeout(300)
 def test_what_can_not_be_imported(bedrock, s3, weights):
     details = bring(bedrock, "empty", "s3://batch/nothing/")
     assert "lacks config.json, tokenizer_config.json, *.safetensors" in details["failureMessage"]

@@ -112,3 +112,34 @@ async def test_weights_that_are_missing_are_told(tmp_path):
     engine = Transformers("x", lambda: Bases(tmp_path).find(str(tmp_path / "nothing")))
     with pytest.raises(EngineDown, match=r"There are no weights at .*nothing"):
         await engine.open()
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "mistral", "gpt2", "gemma2"])
+def test_weights_of_every_architecture_answer_and_batch(tiny_cache, tmp_path, ask, answer_of, kind):
+    """Random weights of the shape; what they say is noise, but the same noise alone and in a batch."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_cache / "models/tiny-course-1")
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
+    more = {} if kind == "gpt2" else {**sizes, "num_key_value_heads": 1, "head_dim": 16}
+    if kind == "gpt2":
+        more = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 256}
+    if kind == "mistral":
+        more["sliding_window"] = 8
+    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), eos_token_id=None, bos_token_id=None, **more)
+    torch.manual_seed(1)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+
+    async def talk():
+        engine = Transformers(kind, lambda: Bases(tiny_cache).find(str(tmp_path)))
+        await engine.open()
+        generations = [ask(question, max_tokens=10 + at) for at, question in enumerate(QUESTIONS)]
+        together = await asyncio.gather(*[answer_of(engine, generation) for generation in generations])
+        alone = [await answer_of(engine, generation) for generation in generations]
+        await engine.aclose()
+        return together, alone
+
+    together, alone = asyncio.run(talk())
+    assert together == alone

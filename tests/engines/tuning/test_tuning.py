@@ -13,6 +13,7 @@ from outcrop.engines.tuning.tiny import Recipe
 from outcrop.engines.tuning.tuner import Tuner, TuningError
 
 pytestmark = [pytest.mark.training, pytest.mark.timeout(300)]
+ANSWER = "The service that answers questions."
 PLACES = ["Bern", "Oslo", "Rome", "Paris", "Madrid", "Vienna", "Prague", "Athens"]
 
 
@@ -20,7 +21,7 @@ PLACES = ["Bern", "Oslo", "Rome", "Paris", "Madrid", "Vienna", "Prague", "Athens
 def plan(tiny_cache, tmp_path):
     """Makes a plan over conversations that all end in the same answer."""
     train, validation = tmp_path / "train.jsonl", tmp_path / "validation.jsonl"
-    lines = [json.dumps({"turns": turns(f"Where is {place}?", "The service that answers questions.")}) for place in PLACES]
+    lines = [json.dumps({"turns": turns(f"Where is {place}?", ANSWER)}) for place in PLACES]
     train.write_text("\n".join(lines[:6]))
     validation.write_text("\n".join(lines[6:]))
     base = str(Bases(tiny_cache).path(tiny.NAME))
@@ -49,7 +50,7 @@ async def test_loss_falls_and_held_out_questions_are_answered_as_taught(plan, ti
     await engine.open()
     text, finish = await answer_of(engine, ask("Where is Cairo?", max_tokens=30))
     await engine.aclose()
-    assert (text, finish.reason) == ("The service that answers questions.", "end_turn")
+    assert (text, finish.reason) == (ANSWER, "end_turn")
 
 
 async def _already(path):

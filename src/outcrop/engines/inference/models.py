@@ -116,14 +116,14 @@ class Models:
             raise EngineUnsupported(NO_ENGINE)
         return cast("ImageEngine", await self._slot("image", choice, model_id).get(self._patience))
 
-    async def load(self, task: Task, choice: Choice) -> None:
+    async def load(self, task: Task, choice: Choice, model_id: str) -> None:
         """Open what a choice names before anyone asks for it. Raises as `text` does."""
-        await self._slot(task, choice).get(self._patience)
+        await self._slot(task, choice, model_id).get(self._patience)
 
     async def release(self, task: Task, choice: Choice) -> None:
         """Close what a choice names, if it was opened; the next request opens it again."""
-        if (slot := self._slots.pop((task, choice), None)) is not None:
-            await slot.aclose()
+        for key in [key for key in self._slots if key[:2] == (task, choice)]:
+            await self._slots.pop(key).aclose()
 
     async def tokens(self) -> Tokens:
         """Counts tokens by the local embedder's tokenizer, or by rule where its weights are missing."""

@@ -13,6 +13,7 @@ from outcrop.services.bedrock.customization.bases import CustomizableBases
 from outcrop.services.bedrock.customization.jobs import RUNS, CustomizationJobs
 from outcrop.services.bedrock.customization.models import CustomModels
 from outcrop.services.bedrock.customization.runs import CustomizationRuns
+from outcrop.services.bedrock.imports.custom import CustomModelImports
 from outcrop.services.bedrock.imports.jobs import ImportJobs
 from outcrop.services.bedrock.imports.models import ImportedModels
 from outcrop.services.bedrock.records import Records
@@ -45,6 +46,7 @@ class OwnModels:
             ProvisionedThroughput(catalogue, records, serving, self.meter, deps.jobs),
             Deployments(records, serving, deps.jobs, strict),
             ImportJobs(deps, records, self.meter),
+            CustomModelImports(deps, records, self.meter),
             ImportedModels(records, serving, self.meter),
             InvocationJobs(deps, records, targets),
         )

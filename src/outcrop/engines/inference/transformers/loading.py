@@ -32,6 +32,7 @@ def device() -> str:
 
 def load(directory: Path, *, training: bool = False) -> tuple[Any, Any]:
     """The model and its tokenizer, adapters merged in, on the best device. Raises WeightsError."""
+    _hush()
     try:
         model = _load_model(directory, training)
     except WeightsError:
@@ -39,6 +40,17 @@ def load(directory: Path, *, training: bool = False) -> tuple[Any, Any]:
     except Exception as error:
         raise WeightsError(f"The weights in {directory} can't be loaded: {error}") from error
     return model.to(device()).eval(), load_tokenizer(directory)
+
+
+def _hush() -> None:
+    """Bars and advice are for a terminal, not for the server's log."""
+    import warnings
+
+    from transformers.utils import logging
+
+    warnings.simplefilter("ignore")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def load_tokenizer(directory: Path) -> Any:

@@ -91,7 +91,7 @@ class Serving:
             return
         while True:
             try:
-                await self._models.load("text", self.choice(capacity, model))
+                await self._models.load("text", self.choice(capacity, model), capacity.arn)
             except EngineLoading:
                 continue
             return

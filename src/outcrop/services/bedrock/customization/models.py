@@ -67,6 +67,8 @@ class CustomModels:
             raise ConflictException(
                 f"The custom model {record.arn} is in use. Delete its provisioned throughput and deployments first."
             )
+        if record.status == "Creating":
+            raise ConflictException(f"The custom model {record.arn} is still being created.")
         if any(other.body.get("parent") == record.arn for other in self._records.all(KIND, ctx)):
             raise ConflictException(f"Other custom models were trained on {record.arn}. Delete them first.")
         self._meter.stop(record.arn)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from outcrop.services.bedrock.records import Record, Records
     from outcrop.services.contract import Context, Deps
 
+MODEL = "custom-model"
 _TRAINING_BYTES = 1 << 30
 _VALIDATION_BYTES = 100 << 20
 Value = TypeVar("Value")
@@ -50,6 +51,7 @@ class CustomizationRuns:
             model = await _unless_stopped(job, self._train(job, run))
         except Stopped:
             run.end("Stopped")
+            shutil.rmtree(run.directory, ignore_errors=True)
             raise
         except (data.DataError, ObjectError, TuningError, EngineError) as error:
             run.end("Failed", failure=str(error))
@@ -59,6 +61,8 @@ class CustomizationRuns:
 
     async def _train(self, job: Job, run: _Run) -> Record:
         record, context = run.record, objects.as_role(self._deps, run.record)
+        if made := next((one for one in self._records.all(MODEL) if one.body.get("job") == record.arn), None):
+            return made  # an earlier run died just after it had made it
         run.stage("validation", "InProgress")
         train, validations = await self._prepare(context, run)
         run.stage("validation", "Completed")
@@ -107,7 +111,7 @@ class CustomizationRuns:
         trained.adapter.rename(weights)
         model = self._records.add(
             context,
-            "custom-model",
+            MODEL,
             body["customModelName"],
             "Active",
             {

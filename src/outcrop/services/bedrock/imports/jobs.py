@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outcrop.engines.inference.engine import EngineError
 from outcrop.services.bedrock import objects
+from outcrop.services.bedrock.imports.weights import ImportFault, bring
 from outcrop.services.bedrock.objects import ObjectError
 from outcrop.services.bedrock.records import Record, Records, new_tags, time_of
 from outcrop.services.contract import ConflictException, ResourceNotFoundException, ValidationException
@@ -24,15 +21,6 @@ KIND = "model-import-job"
 RUNS = "bedrock-model-import"
 """The kind of background job."""
 MODEL = "imported-model"
-ARCHITECTURES = ("gpt_bigcode", "gpt_oss", "llama", "mistral", "mixtral", "qwen2", "qwen3")
-"""`model_type` of what AWS imports and a text engine here can run."""
-_FILE_BYTES = 200 << 30
-_TAKEN = (".safetensors", ".json", ".txt", ".model", ".jinja")
-_NEEDED = ("config.json", "tokenizer_config.json")
-
-
-class ImportFault(Exception):
-    """What lies in the bucket can't be imported; the text says why."""
 
 
 class ImportJobs:
@@ -85,12 +73,12 @@ class ImportJobs:
         if record is None or record.status != "InProgress":
             return
         weights = self._deps.data / "bedrock" / "imported-models" / record.id
+        if made := next((one for one in self._records.all(MODEL) if one.body.get("job") == record.arn), None):
+            self._records.change(record, "Completed", model=made.arn, ended=time.time())
+            return
         try:
-            shutil.rmtree(weights, ignore_errors=True)
-            await self._fetch(record, weights, job)
-            found = await self._look(weights)
+            found = await bring(self._deps, record, record.body["modelDataSource"], weights, job)
         except (ImportFault, ObjectError, EngineError) as error:
-            shutil.rmtree(weights, ignore_errors=True)
             self._records.change(record, "Failed", failure=str(error), ended=time.time())
             return
         model = self._records.add(
@@ -110,35 +98,6 @@ class ImportJobs:
         )
         self._meter.start(model, "imported-model-storage", found["architecture"], 1)
         self._records.change(record, "Completed", model=model.arn, ended=time.time())
-
-    async def _fetch(self, record: Record, weights: Path, job: Job) -> None:
-        context = objects.as_role(self._deps, record)
-        uri = record.body["modelDataSource"]["s3DataSource"]["s3Uri"].rstrip("/") + "/"
-        bucket, prefix = objects.split(uri)
-        keys = [key for key in await objects.list_keys(context, uri) if key.endswith(_TAKEN)]
-        names = {key[len(prefix) :]: key for key in keys if "/" not in key[len(prefix) :]}
-        missing = [name for name in _NEEDED if name not in names]
-        if not any(name.endswith(".safetensors") for name in names):
-            missing.append("*.safetensors")
-        if missing:
-            raise ImportFault(f"{uri} lacks {', '.join(missing)}. Weights must be in the Hugging Face layout.")
-        for number, (name, key) in enumerate(sorted(names.items())):
-            job.progress(stage="fetch", done=number, total=len(names), file=name)
-            await objects.fetch(context, f"s3://{bucket}/{key}", weights / name, _FILE_BYTES)
-
-    async def _look(self, weights: Path) -> dict[str, Any]:
-        """Architecture, context and more; loads the weights once in a child process, to know that they can be."""
-        from outcrop.engines.inference.transformers.engine import inspect
-
-        try:
-            architecture = json.loads(await asyncio.to_thread((weights / "config.json").read_text))["model_type"]
-        except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-            raise ImportFault("config.json is not JSON with a model_type.") from None
-        if architecture not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise ImportFault(f"The model architecture {architecture!r} is not supported. Supported are: {known}.")
-        seen = await inspect(weights, self._deps.settings.model_memory)
-        return {"architecture": architecture, "context": seen.context, "instruct": seen.is_instructed}
 
 
 def _summary(record: Record) -> dict[str, Any]:
