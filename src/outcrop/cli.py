@@ -12,7 +12,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from outcrop import __version__, function_commands, kb_commands, model_commands
+from outcrop import __version__
+from outcrop.commands import functions, kb, logs, models
 from outcrop.settings import Settings
 
 STARTED = time.perf_counter()
@@ -38,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, RuntimeError) as error:
         print(f"outcrop: {error}", file=sys.stderr)
         return 1
+    except Exception as error:
+        if type(error).__module__.startswith("botocore."):  # not imported here: most commands need no client
+            print(f"outcrop: {error}", file=sys.stderr)
+            return 1
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="don't ask")
     reset.set_defaults(run=_reset)
 
-    models = commands.add_parser("models", parents=[shared], help="model weights, and what serves which model id")
-    model_commands.add(models, shared)
-    kb_commands.add(commands.add_parser("kb", parents=[shared], help="knowledge bases"), shared)
-    functions = commands.add_parser("function", parents=[shared], help="functions of a running stack")
-    function_commands.add(functions, shared)
+    model_parser = commands.add_parser("models", parents=[shared], help="model weights, and what serves which model id")
+    models.add(model_parser, shared)
+    kb.add(commands.add_parser("kb", parents=[shared], help="knowledge bases"), shared)
+    functions.add(commands.add_parser("function", parents=[shared], help="functions of a running stack"), shared)
+    logs.add(commands.add_parser("logs", parents=[shared], help="what functions and services wrote"))
     return parser
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from outcrop.cli import main
-from outcrop.function_commands import DevFolder, DevFunction
+from outcrop.commands.functions import DevFolder, DevFunction
 from outcrop.testing import StackProcess
 
 ROLE = "arn:aws:iam::000000000000:role/dev"

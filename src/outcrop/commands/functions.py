@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outcrop.commands import function_stats, stack
+
 if TYPE_CHECKING:
     from outcrop.settings import Settings
 
@@ -37,6 +39,8 @@ def add(function: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> N
     dev.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a variable; repeatable")
     dev.add_argument("--once", action="store_true", help="upload once and end")
     dev.set_defaults(run=_dev)
+    stats = actions.add_parser("stats", parents=[shared], help="how often a function ran, how long, with what memory")
+    function_stats.add(stats)
 
 
 def _dev(settings: Settings, options: argparse.Namespace) -> int:
@@ -45,7 +49,7 @@ def _dev(settings: Settings, options: argparse.Namespace) -> int:
     if len(variables) < len(options.env):
         raise ValueError("--env takes NAME=VALUE")
     function = DevFunction(
-        _client(settings),
+        stack.client(settings, "lambda"),
         folder,
         {
             "Role": options.role or f"arn:aws:iam::{settings.account}:role/{folder.name}",
@@ -63,23 +67,6 @@ def _dev(settings: Settings, options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"\n{folder.name} stays. Delete it with: aws lambda delete-function --function-name {folder.name}")
         return 0
-
-
-def _client(settings: Settings) -> Any:
-    from outcrop.app import is_held, read_state
-
-    state = read_state(settings.data) if is_held(settings.data) else None
-    if state is None:
-        raise RuntimeError(f"no stack runs on {settings.data}. Start one with: outcrop up")
-    import boto3
-
-    return boto3.client(
-        "lambda",
-        endpoint_url=str(state["url"]),
-        region_name=settings.region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 class DevFolder:
