@@ -12,6 +12,7 @@ from outcrop.wire.models.source import data_folder, read
 
 SERVICES = (
     "apigateway",
+    "apigatewaymanagementapi",
     "apigatewayv2",
     "bedrock",
     "bedrock-agent",

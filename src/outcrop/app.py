@@ -17,7 +17,7 @@ from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from outcrop import __version__
 from outcrop.jobs import Jobs
@@ -46,7 +46,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "logs": ("logs",),
     "cloudwatch": ("cloudwatch",),
     "lambda_": ("lambda",),
-    "apigateway": ("apigatewayv2", "apigateway"),
+    "apigateway": ("apigatewayv2", "apigateway", "apigatewaymanagementapi"),
     "bedrock": ("bedrock", "bedrock-runtime"),
     "knowledge_bases": ("bedrock-agent", "bedrock-agent-runtime"),
 }
@@ -218,7 +218,8 @@ async def serve(settings: Settings, started: float) -> None:
             stack.gateway,
             http="httptools",
             lifespan="off",
-            ws="none",
+            ws=_sockets,  # type: ignore[arg-type]
+            ws_max_size=128 << 10,
             access_log=False,
             log_config=None,
             server_header=False,
@@ -270,6 +271,13 @@ async def _after_start(server: uvicorn.Server, stack: Stack, started: float) -> 
                 ", ".join(names[:5]),
                 names[0],
             )
+
+
+def _sockets(*args: Any, **kwargs: Any) -> Any:
+    """uvicorn's protocol for a connection that becomes a WebSocket: loaded when the first one does."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    return WebSocketsSansIOProtocol(*args, **kwargs)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from outcrop.services.contract import Context, Principal
 
@@ -47,4 +47,38 @@ class Surface(Protocol):
 
     async def handle(self, request: HttpRequest, context: Callable[[str, str], Context]) -> HttpResponse:
         """Answer. `context(account, region)` makes an anonymous caller's context."""
+        ...
+
+
+class Socket(Protocol):
+    """One WebSocket connection, from its handshake on."""
+
+    ended: tuple[int, str]
+    """Code and reason, once `receive` has answered None."""
+
+    async def accept(self, headers: Sequence[tuple[str, str]] = ()) -> None: ...
+
+    async def refuse(self, response: HttpResponse) -> None:
+        """Answer the handshake with HTTP instead; the body is bytes."""
+        ...
+
+    async def receive(self) -> str | bytes | None:
+        """The next message; None at the end."""
+        ...
+
+    async def send(self, data: str | bytes) -> None:
+        """Raises OSError once the client has left."""
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None: ...
+
+
+@runtime_checkable
+class SocketSurface(Protocol):
+    """A surface that takes WebSockets too: `matches` decides on the handshake."""
+
+    def matches(self, request: HttpRequest) -> bool: ...
+
+    async def converse(self, request: HttpRequest, socket: Socket) -> None:
+        """Accept or refuse, and stay until the connection has ended."""
         ...

@@ -147,8 +147,13 @@ class Gateway:
             log.warning("%s.%s returned members that it has not: %s", bound.name, operation.name, ", ".join(strangers))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            from outcrop.wire.sockets import serve_socket
+
+            await serve_socket(self, scope, receive, send)
+            return
         if scope["type"] != "http":
-            raise RuntimeError(f"the gateway serves http only, not {scope['type']}")
+            raise RuntimeError(f"the gateway serves http and websocket only, not {scope['type']}")
         began = time.perf_counter()
         exchange = Exchange.read(scope, receive)
         answer: Answer | None = None

@@ -54,22 +54,7 @@ _LOCAL_ORIGIN = re.compile(r"(.+\.)?localhost|127\.0\.0\.1|\[?::1\]?")
 
 async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
     """First, because an HTTP API's own URL or a website's host may look like any path of any API."""
-    host, port = exchange.headers.get("host", ""), 0
-    if exchange.host != host.lower():
-        number = host.rpartition(":")[2]
-        port = int(number) if number.isascii() and number.isdecimal() else 0
-    request = HttpRequest(
-        method=exchange.method,
-        host=exchange.host,
-        raw_path=exchange.raw_path,
-        raw_query=exchange.raw_query,
-        headers=exchange.header_list,
-        body=exchange.inbox.chunks(),
-        scheme=exchange.scheme,
-        port=port or (443 if exchange.scheme == "https" else 80),
-        source_ip=exchange.source_ip,
-        identify=partial(_identify, gateway, exchange),
-    )
+    request = present(exchange, partial(identify_caller, gateway, exchange))
     for surface in gateway.surfaces(build=not _is_api_call(exchange)):
         if surface.matches(request):
             await gateway.start_rooms()
@@ -81,7 +66,27 @@ async def ask_surfaces(gateway: Gateway, exchange: Exchange) -> None:
             return
 
 
-def _identify(gateway: Gateway, exchange: Exchange, body: bytes) -> Principal | None:
+def present(exchange: Exchange, identify: Callable[[bytes], Principal | None]) -> HttpRequest:
+    """The request as surfaces see it."""
+    host, port = exchange.headers.get("host", ""), 0
+    if exchange.host != host.lower():
+        number = host.rpartition(":")[2]
+        port = int(number) if number.isascii() and number.isdecimal() else 0
+    return HttpRequest(
+        method=exchange.method,
+        host=exchange.host,
+        raw_path=exchange.raw_path,
+        raw_query=exchange.raw_query,
+        headers=exchange.header_list,
+        body=exchange.inbox.chunks(),
+        scheme=exchange.scheme,
+        port=port or (443 if exchange.scheme == "https" else 80),
+        source_ip=exchange.source_ip,
+        identify=identify,
+    )
+
+
+def identify_caller(gateway: Gateway, exchange: Exchange, body: bytes) -> Principal | None:
     """For surfaces: who signed the request."""
     try:
         claim = read_claim(exchange.headers, dict(reversed(exchange.query)))

@@ -75,6 +75,8 @@ class Stack:
     services: tuple[Service, ...] = ()
     lambda_: TinyLambda = field(default_factory=TinyLambda)
     operations: dict[tuple[str, str], Any] = field(default_factory=dict)
+    signer: Principal | None = None
+    """Who signs the requests of `http`."""
 
     def context(self, account: str = ACCOUNT, region: str = REGION, principal: Principal | None = None) -> Context:
         principal = principal or Principal(f"arn:aws:iam::{account}:root", account)
@@ -103,7 +105,14 @@ class Stack:
                 yield body[start : start + 65536]
 
         request = HttpRequest(
-            method, parts.hostname or "", parts.path, parts.query, pairs, stream(), port=parts.port or 80
+            method,
+            parts.hostname or "",
+            parts.path,
+            parts.query,
+            pairs,
+            stream(),
+            port=parts.port or 80,
+            identify=lambda body: self.signer,
         )
         surface = self.services[0].surfaces[0]
         assert surface.matches(request)

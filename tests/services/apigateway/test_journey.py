@@ -34,7 +34,9 @@ class Server:
         lookup = {"test": KEY}.get
         gateway = Gateway(services, settings=settings, lookup=lookup, endpoint=lambda: f"http://127.0.0.1:{self.port}")
         stack.context = gateway.context
-        self._server = uvicorn.Server(uvicorn.Config(gateway, log_level="error", lifespan="off", ws="none"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(gateway, log_level="error", lifespan="off", ws="websockets-sansio", ws_max_size=128 << 10)
+        )
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def __enter__(self):

@@ -31,12 +31,17 @@ from outcrop.services.apigateway.rest_apis.limits import Limits
 from outcrop.services.apigateway.rest_apis.live import LiveRestApis
 from outcrop.services.apigateway.rest_apis.methods import Methods
 from outcrop.services.apigateway.rest_apis.models import Models, RequestValidators
+from outcrop.services.apigateway.rest_apis.openapi.imports import RestImports
 from outcrop.services.apigateway.rest_apis.resources import Resources
 from outcrop.services.apigateway.rest_apis.serving import RestApiServer
 from outcrop.services.apigateway.rest_apis.stages import RestStages
 from outcrop.services.apigateway.rest_apis.store import RestStore
 from outcrop.services.apigateway.rest_apis.testing import TestInvocations
 from outcrop.services.apigateway.surface import ApiSurface
+from outcrop.services.apigateway.websockets.connections import ConnectionManagement, Connections
+from outcrop.services.apigateway.websockets.live import LiveSockets
+from outcrop.services.apigateway.websockets.routes import Answers
+from outcrop.services.apigateway.websockets.surface import SocketServer
 from outcrop.services.contract import Deps, Service
 
 
@@ -55,10 +60,16 @@ def services(deps: Deps) -> tuple[Service, ...]:
     rest_live, domains = LiveRestApis(rest_store), DomainTable(rest_store)
     limits, backends = Limits(rest_store), Backends(invoker)
     rest_authorization = RestAuthorization(invoker)
+    rest_definitions = RestApis(rest_store, rest_live, strict=strict)
     rest_stages = RestStages(rest_store, rest_live, rest_authorization)
     rest_apis = RestApiServer(rest_live, backends, rest_authorization, limits, reporting, strict=strict)
 
+    connections, live_sockets = Connections(), LiveSockets(store)
+    management = ConnectionManagement(connections)
+    sockets = SocketServer(live_sockets, connections, invoker, reporting, strict=strict)
+
     async def stop() -> None:
+        await connections.close_all()
         await invoker.aclose()
         await web.aclose()
         await backends.aclose()
@@ -75,13 +86,15 @@ def services(deps: Deps) -> tuple[Service, ...]:
             Stages(store, deployer, live),
             Deployments(store, deployer),
             Authorizers(store, deployer, authorization),
-            surfaces=(ApiSurface(http_apis, rest_apis, rest_live, domains),),
+            Answers(store, deployer),
+            surfaces=(ApiSurface(http_apis, rest_apis, rest_live, domains, sockets, live_sockets, management),),
             hooks=HttpApiHooks(),
             on_stop=stop,
         ),
         Service(
             "apigateway",
-            RestApis(rest_store, rest_live, strict=strict),
+            rest_definitions,
+            RestImports(rest_store, rest_definitions),
             RestTags(rest_store),
             Resources(rest_store),
             Methods(rest_store),
@@ -98,6 +111,6 @@ def services(deps: Deps) -> tuple[Service, ...]:
             AccountSettings(rest_store),
             VpcLinks(rest_store),
             TestInvocations(rest_store, rest_apis),
-            hooks=HttpApiHooks(),
         ),
+        Service("apigatewaymanagementapi", management),
     )

@@ -42,7 +42,7 @@ async def test_create_api_with_chosen_id(stack, make_stack):
 @pytest.mark.parametrize(
     ("request_", "said"),
     [
-        ({"ProtocolType": "WEBSOCKET"}, "WebSocket APIs are not supported"),
+        ({"ProtocolType": "WEBSOCKET"}, "Route selection expression is required"),
         ({"Name": ""}, "between 1 and 128"),
         ({"Target": "nonsense"}, "neither a Lambda function's ARN nor a URL"),
         ({"RouteKey": "GET /a"}, "target is required"),

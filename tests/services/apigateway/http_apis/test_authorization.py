@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from outcrop.services.apigateway.http_apis.authorization import allows
+from outcrop.services.contract import Principal
 
 from ..conftest import serving, url
 
@@ -271,3 +272,14 @@ ARN = "arn:aws:execute-api:us-east-1:000000000000:abc/prod/GET/pets"
 )
 def test_allows(statements, expected):
     assert allows({"Statement": statements}, ARN) is expected
+
+
+async def test_iam_asks_for_a_signature(stack):
+    api_id = await stack.api(lambda event: event["requestContext"].get("authorizer"))
+    route = (await stack("get_routes", ApiId=api_id))["Items"][0]
+    await stack("update_route", ApiId=api_id, RouteId=route["RouteId"], AuthorizationType="AWS_IAM")
+    got = await stack.http("GET", url(api_id, "/"))
+    assert (got.status, got.body) == (403, b'{"message":"Forbidden"}')
+    stack.signer = Principal("arn:aws:iam::000000000000:user/ann", "AIDA", "AKIA", "user")
+    got = await stack.http("GET", url(api_id, "/"))
+    assert got.json()["iam"]["userArn"] == "arn:aws:iam::000000000000:user/ann"

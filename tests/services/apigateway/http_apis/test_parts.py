@@ -77,7 +77,6 @@ async def test_create_route(stack, api_id):
         ({"RouteKey": "bad"}, BadRequestException, "not formatted properly"),
         ({"Target": "lambda/x"}, BadRequestException, "integrations/<integration id>"),
         ({"Target": "integrations/x"}, NotFoundException, "Invalid Integration identifier specified x"),
-        ({"AuthorizationType": "AWS_IAM"}, BadRequestException, "AWS_IAM is not supported"),
         ({"AuthorizationType": "JWT"}, NotFoundException, "Invalid Authorizer identifier"),
         ({"AuthorizationType": "CUSTOM", "AuthorizerId": "x"}, NotFoundException, "Invalid Authorizer identifier"),
         ({"AuthorizationScopes": ["a"]}, BadRequestException, "AuthorizationScopes can only be set"),

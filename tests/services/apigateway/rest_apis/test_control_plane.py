@@ -169,7 +169,7 @@ async def test_responses_that_cannot_be(rest):
         await rest("put_method_response", **names, statusCode="abc")
     with pytest.raises(NotFoundException, match="Invalid Response status code specified"):
         await rest("put_integration_response", **names, statusCode="404")
-    with pytest.raises(BadRequestException, match="Invalid mapping expression"):
+    with pytest.raises(BadRequestException, match="Invalid mapping expression parameter specified"):
         parameters = {"method.response.header.X": "'y'"}
         await rest("put_integration_response", **names, statusCode="200", responseParameters=parameters)
     with pytest.raises(BadRequestException, match="selection pattern"):
@@ -182,7 +182,7 @@ async def test_deployments_need_methods_with_integrations(rest):
         await rest.deploy(api_id)
     names = {"restApiId": api_id, "resourceId": await rest.resource(api_id, "/"), "httpMethod": "GET"}
     await rest("put_method", **names, authorizationType="NONE")
-    with pytest.raises(BadRequestException, match="No integration defined for method"):
+    with pytest.raises(NotFoundException, match="No integration defined for method"):
         await rest.deploy(api_id)
 
 

@@ -16,8 +16,9 @@ from outcrop.services.apigateway.http_apis.errors import (
 )
 from outcrop.services.apigateway.http_apis.paging import page
 from outcrop.services.apigateway.http_apis.routing import BadRouteKey, read_route_key
-from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, is_websocket, new_id
 from outcrop.services.apigateway.http_apis.targets import function_arn, is_web_url
+from outcrop.services.apigateway.http_apis.websocket_rules import check_selection
 from outcrop.services.contract import Context, Request, Result
 
 if TYPE_CHECKING:
@@ -57,11 +58,9 @@ class HttpApis:
         self._strict = strict
 
     async def create_api(self, ctx: Context, request: Request) -> Result:
-        if request["ProtocolType"] != "HTTP":
-            raise BadRequestException(
-                "WebSocket APIs are not supported by Outcrop. Use ProtocolType HTTP, or run this API on AWS."
-            )
         definition = {name: request[name] for name in KEPT if name in request}
+        if request["ProtocolType"] == "WEBSOCKET":
+            definition["ProtocolType"] = "WEBSOCKET"
         _check(definition)
         parts = _quick_parts(request)
         tags = dict(request.get("Tags", {}))
@@ -137,25 +136,32 @@ def _describe(ctx: Context, api: Api) -> Result:
         "IpAddressType": "ipv4",
         **api.definition,
         "ApiId": api.id,
-        "ApiEndpoint": endpoint_of(ctx, api.id),
+        "ApiEndpoint": endpoint_of(ctx, api.id, "ws" if is_websocket(api.definition) else "http"),
         "CreatedDate": datetime.fromtimestamp(api.created_at, UTC),
-        "ProtocolType": "HTTP",
+        "ProtocolType": api.definition.get("ProtocolType", "HTTP"),
         "Tags": dict(api.tags),
     }
 
 
-def endpoint_of(ctx: Context, api_id: str) -> str:
+def endpoint_of(ctx: Context, api_id: str, scheme: str = "http") -> str:
     """The API's own URL on this stack."""
     try:
         port = urlsplit(ctx.endpoint).port or (443 if ctx.endpoint.startswith("https") else 80)
     except ValueError:
         port = 4566
-    return f"http://{api_id}.execute-api.localhost:{port}"
+    return f"{scheme}://{api_id}.execute-api.localhost:{port}"
 
 
 def _check(definition: Mapping[str, Any]) -> None:
     if not 1 <= len(definition.get("Name", "")) <= 128:
         raise BadRequestException("Api name must have between 1 and 128 characters")
+    if is_websocket(definition):
+        if not definition.get("RouteSelectionExpression"):
+            raise BadRequestException("Route selection expression is required for WebSocket APIs")
+        check_selection(definition["RouteSelectionExpression"])
+        if "CorsConfiguration" in definition:
+            raise BadRequestException("CORS is not supported for WebSocket APIs")
+        return
     if definition.get("RouteSelectionExpression", SELECTION).replace("{", "").replace("}", "") != SELECTION:
         raise BadRequestException(f"The route selection expression of an HTTP API must be {SELECTION}")
     if cors := definition.get("CorsConfiguration"):

@@ -6,7 +6,7 @@ import fnmatch
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from outcrop.services.apigateway.http_apis.mapping import render_variables, reso
 from outcrop.services.apigateway.http_apis.payloads import event
 from outcrop.services.apigateway.http_apis.store import Definition
 from outcrop.services.apigateway.http_apis.targets import function_arn
+from outcrop.services.contract import Principal
 
 MAX_CACHED = 10_000
 SECONDS = 10.0
@@ -43,10 +44,14 @@ class Authorization:
         for key in [key for key in self._verdicts if key[0] == api_id]:
             del self._verdicts[key]
 
-    async def check(self, exchange: Exchange) -> None:
+    async def check(self, exchange: Exchange, identify: Callable[[bytes], Principal | None]) -> None:
         """Fill in the exchange's authorizer. Raises Failure for a request that may not pass."""
         route = exchange.route
-        if route is None or not route.authorizer_id:
+        if route is None:
+            return
+        if route.by_signature:
+            _check_signature(exchange, identify)
+        if not route.authorizer_id:
             return
         if route.authorizer is None:
             raise Failure(500, "Internal Server Error", hint=f"The authorizer {route.authorizer_id} isn't deployed")
@@ -152,6 +157,27 @@ class Authorization:
             exchange.authorizer = {"lambda": exchange.authorizer_context}
         else:
             exchange.authorizer = {"principalId": answer.get("principalId"), **exchange.authorizer_context}
+
+
+def _check_signature(exchange: Exchange, identify: Callable[[bytes], Principal | None]) -> None:
+    """AWS_IAM: the request must be signed for execute-api."""
+    try:
+        caller = identify(exchange.incoming.body)
+    except PermissionError as error:
+        raise Failure(403, "Forbidden", hint=str(error)) from None
+    if caller is None:
+        raise Failure(403, "Forbidden", hint="The route asks for a request signed for execute-api (AWS_IAM)")
+    account = caller.arn.split(":")[4] if caller.arn.count(":") >= 5 else ""
+    described = {
+        "accessKey": caller.access_key_id,
+        "accountId": account,
+        "callerId": caller.user_id,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": caller.arn,
+        "userId": caller.user_id,
+    }
+    exchange.authorizer = {"iam": described} if _version(exchange) == "2.0" else {}
 
 
 def allows(policy: Any, arn: str) -> bool:

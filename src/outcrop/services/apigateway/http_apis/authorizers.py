@@ -10,7 +10,7 @@ from outcrop.services.apigateway.http_apis.authorization import Authorization
 from outcrop.services.apigateway.http_apis.deployments import Deployer
 from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
 from outcrop.services.apigateway.http_apis.paging import page
-from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, is_websocket, new_id
 from outcrop.services.apigateway.http_apis.targets import function_arn, is_web_url
 from outcrop.services.contract import Context, Request, Result
 
@@ -77,7 +77,7 @@ class Authorizers:
         return authorizer
 
     def _put(self, api: Api, authorizer: Part) -> None:
-        _check(authorizer.definition)
+        _check(authorizer.definition, websocket=is_websocket(api.definition))
         for other in self._store.parts(api.id, "authorizer"):
             if other.id != authorizer.id and other.definition["Name"] == authorizer.definition["Name"]:
                 raise ConflictException(f"Authorizer name must be unique. Authorizer {other.definition['Name']} exists")
@@ -86,8 +86,11 @@ class Authorizers:
         self._deployer.changed(api)
 
 
-def _check(definition: Mapping[str, Any]) -> None:
+def _check(definition: Mapping[str, Any], *, websocket: bool) -> None:
     sources = definition.get("IdentitySource", ())
+    if websocket:
+        _check_websocket(definition)
+        return
     for source in sources:
         if not source.startswith(("$request.header.", "$request.querystring.", "$context.", "$stageVariables.")):
             raise BadRequestException(f"Invalid mapping expression specified: {source}")
@@ -111,6 +114,16 @@ def _check(definition: Mapping[str, Any]) -> None:
         raise BadRequestException("EnableSimpleResponses is only supported with AuthorizerPayloadFormatVersion 2.0")
     if definition.get("AuthorizerResultTtlInSeconds") and not sources:
         raise BadRequestException("Caching needs at least one identity source")
+
+
+def _check_websocket(definition: Mapping[str, Any]) -> None:
+    if definition["AuthorizerType"] != "REQUEST":
+        raise BadRequestException("A WebSocket API takes authorizers of type REQUEST only")
+    if not function_arn(definition.get("AuthorizerUri", "")):
+        raise BadRequestException("Authorizer URI must be the invocation URI of a Lambda function")
+    for source in definition.get("IdentitySource", ()):
+        if not source.startswith(("route.request.header.", "route.request.querystring.", "stageVariables.")):
+            raise BadRequestException(f"Invalid mapping expression specified: {source}")
 
 
 def _describe(authorizer: Part) -> Result:

@@ -40,6 +40,10 @@ class Deployer:
             "routes": {part.id: part.definition for part in routes},
             "integrations": {part.id: part.definition for part in self._store.parts(api.id, "integration")},
             "authorizers": {part.id: part.definition for part in self._store.parts(api.id, "authorizer")},
+            "route_responses": {part.id: part.definition for part in self._store.parts(api.id, "route_response")},
+            "integration_responses": {
+                part.id: part.definition for part in self._store.parts(api.id, "integration_response")
+            },
         }
         deployment = Deployment(api.id, new_id(6), description, automatic, snapshot, time.time())
         self._store.add_deployment(deployment)

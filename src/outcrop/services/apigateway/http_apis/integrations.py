@@ -10,8 +10,9 @@ from outcrop.services.apigateway.http_apis.deployments import Deployer
 from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
 from outcrop.services.apigateway.http_apis.mapping import BadMapping, read_request_mapping, read_response_mapping
 from outcrop.services.apigateway.http_apis.paging import page
-from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, is_websocket, new_id
 from outcrop.services.apigateway.http_apis.targets import function_arn, is_web_url
+from outcrop.services.apigateway.http_apis.websocket_rules import check_websocket_integration
 from outcrop.services.contract import Context, Request, Result
 
 KEPT = (
@@ -41,8 +42,8 @@ class Integrations:
 
     async def create_integration(self, ctx: Context, request: Request) -> Result:
         api = find_api(self._store, ctx, request["ApiId"])
-        definition = _completed({name: request[name] for name in KEPT if name in request})
-        _check(definition)
+        definition = _completed(api, {name: request[name] for name in KEPT if name in request})
+        _check(api, definition)
         integration = Part(api.id, "integration", new_id(7), definition)
         self._store.put_part(integration)
         self._deployer.changed(api)
@@ -63,7 +64,7 @@ class Integrations:
             if name in request:
                 merged = {**integration.definition.get(name, {}), **request[name]}
                 definition[name] = {key: value for key, value in merged.items() if value}
-        _check(definition)
+        _check(api, definition)
         integration = Part(api.id, "integration", integration.id, definition)
         self._store.put_part(integration)
         self._deployer.changed(api)
@@ -85,7 +86,10 @@ class Integrations:
         return integration
 
 
-def _completed(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+def _completed(api: Api, definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    if is_websocket(api.definition):
+        given = {"ConnectionType": "INTERNET", "TimeoutInMillis": 29_000, "PayloadFormatVersion": "1.0", **definition}
+        return {"PassthroughBehavior": "WHEN_NO_MATCH", **given}
     defaults = {"ConnectionType": "INTERNET", "TimeoutInMillis": LONGEST}
     if definition["IntegrationType"] == "AWS_PROXY":
         defaults["IntegrationMethod"] = "POST"
@@ -94,7 +98,10 @@ def _completed(definition: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**defaults, **definition}
 
 
-def _check(definition: Mapping[str, Any]) -> None:
+def _check(api: Api, definition: Mapping[str, Any]) -> None:
+    if is_websocket(api.definition):
+        check_websocket_integration(definition)
+        return
     kind, uri = definition["IntegrationType"], definition.get("IntegrationUri", "")
     if kind not in ("AWS_PROXY", "HTTP_PROXY"):
         raise BadRequestException(

@@ -10,7 +10,7 @@ from typing import Any
 from outcrop.services.apigateway.http_apis.cors import Cors
 from outcrop.services.apigateway.http_apis.mapping import Change, read_request_mapping, read_response_mapping
 from outcrop.services.apigateway.http_apis.routing import RouteKey, Router, read_route_key
-from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Definition, Stage
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Definition, Stage, is_websocket
 
 
 class Bucket:
@@ -39,6 +39,8 @@ class LiveRoute:
     integration: Definition | None
     authorizer_id: str
     authorizer: Definition | None
+    by_signature: bool
+    """Whether requests must be signed (AWS_IAM)."""
     bucket: Bucket | None
     detailed: bool
     """Whether its metrics name it."""
@@ -77,7 +79,7 @@ class LiveApis:
     def find(self, api_id: str) -> LiveApi | None:
         if live := self._apis.get(api_id):
             return live
-        if not (api := self._store.api(api_id)):
+        if not (api := self._store.api(api_id)) or is_websocket(api.definition):
             return None
         stages = {stage.name: self._compile(api, stage) for stage in self._store.stages(api_id)}
         live = self._apis[api_id] = LiveApi(api.account, api.region, stages)
@@ -107,7 +109,7 @@ class LiveApis:
             Cors(cors) if cors else None,
             stage.definition.get("AccessLogSettings"),
             bool(snapshot["api"].get("DisableExecuteApiEndpoint")),
-            _bucket(stage.definition.get("DefaultRouteSettings", {})),
+            make_bucket(stage.definition.get("DefaultRouteSettings", {})),
         )
 
 
@@ -121,14 +123,15 @@ def _compile_route(key: RouteKey, definition: Definition, snapshot: Mapping[str,
         integration,
         authorizer_id,
         snapshot["authorizers"].get(authorizer_id) if authorizer_id else None,
-        _bucket(stage.get("RouteSettings", {}).get(key.text, {})),
+        definition.get("AuthorizationType") == "AWS_IAM",
+        make_bucket(stage.get("RouteSettings", {}).get(key.text, {})),
         bool(settings.get("DetailedMetricsEnabled")),
         read_request_mapping((integration or {}).get("RequestParameters", {})),
         read_response_mapping((integration or {}).get("ResponseParameters", {})),
     )
 
 
-def _bucket(settings: Mapping[str, Any]) -> Bucket | None:
+def make_bucket(settings: Mapping[str, Any]) -> Bucket | None:
     rate, burst = settings.get("ThrottlingRateLimit"), settings.get("ThrottlingBurstLimit")
     if rate is None and burst is None:
         return None

@@ -11,7 +11,8 @@ from outcrop.services.apigateway.http_apis.deployments import Deployer
 from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
 from outcrop.services.apigateway.http_apis.paging import page
 from outcrop.services.apigateway.http_apis.routing import DEFAULT, BadRouteKey, read_route_key
-from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, new_id
+from outcrop.services.apigateway.http_apis.store import Api, ApiStore, Part, is_websocket, new_id
+from outcrop.services.apigateway.http_apis.websocket_rules import check_websocket_route
 from outcrop.services.contract import Context, Request, Result
 
 KEPT = (
@@ -85,10 +86,10 @@ class Routes:
 
     def _put(self, api: Api, route: Part) -> None:
         definition = route.definition
-        try:
-            read_route_key(definition["RouteKey"])
-        except BadRouteKey as error:
-            raise BadRequestException(str(error)) from None
+        if is_websocket(api.definition):
+            check_websocket_route(definition)
+        else:
+            _check_key(definition["RouteKey"])
         for other in self._store.parts(api.id, "route"):
             if other.id != route.id and _same(other.definition["RouteKey"], definition["RouteKey"]):
                 raise ConflictException(f"Route with key {definition['RouteKey']} already exists for this API")
@@ -113,13 +114,9 @@ class Routes:
         if definition.get("ApiKeyRequired"):
             raise BadRequestException("apiKeyRequired is not supported for HTTP APIs")
         kind, authorizer_id = definition.get("AuthorizationType", "NONE"), definition.get("AuthorizerId")
-        if kind == "AWS_IAM":
-            raise BadRequestException(
-                "AuthorizationType AWS_IAM is not supported by Outcrop's HTTP APIs yet. Use NONE, JWT or CUSTOM here."
-            )
         if definition.get("AuthorizationScopes") and kind != "JWT":
             raise BadRequestException("AuthorizationScopes can only be set for routes with authorization type JWT")
-        if kind == "NONE":
+        if kind in ("NONE", "AWS_IAM"):
             return
         authorizer = self._store.part(api.id, "authorizer", authorizer_id) if authorizer_id else None
         if authorizer is None:
@@ -129,6 +126,13 @@ class Routes:
                 f"Authorization type {kind} needs an authorizer of type {AUTHORIZERS[kind]}; {authorizer_id} is of "
                 f"type {authorizer.definition['AuthorizerType']}"
             )
+
+
+def _check_key(key: str) -> None:
+    try:
+        read_route_key(key)
+    except BadRouteKey as error:
+        raise BadRequestException(str(error)) from None
 
 
 def _same(one: str, other: str) -> bool:

@@ -110,7 +110,7 @@ class HttpApiServer:
         if (bucket := found[0].bucket or stage.bucket) and not bucket.take():
             raise Failure(429, "Too Many Requests", hint="The throttling limit of the stage or route is reached")
         incoming.body = await arrival.read_body()
-        await self._authorization.check(exchange)
+        await self._authorization.check(exchange, arrival.identify)
         return await self._integrate(exchange, found[0])
 
     async def _integrate(self, exchange: Exchange, route: LiveRoute) -> Reply:

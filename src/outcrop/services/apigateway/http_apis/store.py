@@ -29,7 +29,7 @@ SCHEMA = [
     """
 ]
 
-Kind = Literal["route", "integration", "authorizer"]
+Kind = Literal["route", "integration", "authorizer", "route_response", "integration_response"]
 Definition = Mapping[str, Any]
 
 _LETTERS = string.ascii_lowercase + string.digits
@@ -75,6 +75,11 @@ class Deployment:
     snapshot: Mapping[str, Any]
     """`api`: its definition; `routes`, `integrations`, `authorizers`: definitions by id."""
     created_at: float
+
+
+def is_websocket(definition: Definition) -> bool:
+    """Whether an API's definition is a WebSocket API's."""
+    return bool(definition.get("ProtocolType") == "WEBSOCKET")
 
 
 def new_id(length: int) -> str:

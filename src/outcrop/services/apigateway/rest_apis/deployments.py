@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from outcrop.services.apigateway.http_apis.errors import BadRequestException
+from outcrop.services.apigateway.http_apis.errors import BadRequestException, NotFoundException
 from outcrop.services.apigateway.http_apis.store import new_id
 from outcrop.services.apigateway.rest_apis.finding import find_api, find_part, page, when
 from outcrop.services.apigateway.rest_apis.patching import patched
@@ -35,7 +35,7 @@ def check_deployable(snapshot: Definition) -> None:
     if not methods:
         raise BadRequestException("The REST API doesn't contain any methods")
     if not all("methodIntegration" in method for method in methods):
-        raise BadRequestException("No integration defined for method")
+        raise NotFoundException("No integration defined for method")
 
 
 class RestDeployments:

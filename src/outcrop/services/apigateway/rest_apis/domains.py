@@ -161,8 +161,8 @@ class Domains:
 
 
 def check_domain_name(name: str) -> None:
-    if not re.fullmatch(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}", name):
-        raise BadRequestException("The domain name you provided is invalid: write it in lower case, with dots")
+    if not re.fullmatch(r"(?:\*\.)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?", name):
+        raise BadRequestException("The domain name you provided is invalid: it has letters, digits, hyphens and dots")
 
 
 def _describe(domain: Thing) -> Result:
@@ -217,18 +217,18 @@ class DomainTable:
     def _table(self) -> dict[str, list[tuple[str, str, str]]]:
         if self._mappings is None:
             table: dict[str, list[tuple[str, str, str]]] = {
-                domain.id: [] for domain in self._store.things_anywhere("domain_name")
+                domain.id.lower(): [] for domain in self._store.things_anywhere("domain_name")
             }
             for mapping in self._store.things_anywhere("base_path_mapping"):
                 given = mapping.definition
                 base_path = "" if given["basePath"] == NONE else given["basePath"]
-                table.setdefault(given["domainName"], []).append(
+                table.setdefault(given["domainName"].lower(), []).append(
                     (base_path, given["restApiId"], given.get("stage", ""))
                 )
             for mapping in self._store.things_anywhere("api_mapping"):
                 given = mapping.definition
                 row = (given.get("ApiMappingKey", ""), given["ApiId"], given["Stage"])
-                table.setdefault(given["domainName"], []).append(row)
+                table.setdefault(given["domainName"].lower(), []).append(row)
             for rows in table.values():
                 rows.sort(key=lambda row: -len(row[0]))
             self._mappings = table

@@ -29,7 +29,7 @@ _MISSING: dict[str, str] = {
     "domain_name": "Invalid domain name identifier specified",
     "plan_key": "Invalid API Key identifier specified",
     "usage_plan": "Invalid Usage Plan ID specified",
-    "vpc_link": "Invalid Vpc Link identifier specified",
+    "vpc_link": "VPCLink not found",
 }
 
 T = TypeVar("T")

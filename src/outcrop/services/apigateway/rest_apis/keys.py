@@ -119,7 +119,11 @@ class ApiKeys:
 
     def _add(self, ctx: Context, definition: dict[str, Any]) -> Result:
         if not 20 <= len(definition["value"]) <= 128:
-            raise BadRequestException("API Key value should be at least 20 characters and at most 128 characters")
+            raise BadRequestException(
+                "API Key value should be at least 20 characters"
+                if len(definition["value"]) < 20
+                else "API Key value should be at most 128 characters"
+            )
         if any(
             key.definition["value"] == definition["value"]
             for key in self._store.things(ctx.account, ctx.region, "api_key")
@@ -190,8 +194,8 @@ class UsagePlans:
     async def create_usage_plan_key(self, ctx: Context, request: Request) -> Result:
         if request["keyType"] != "API_KEY":
             raise BadRequestException("Usage Plan key type must be API_KEY")
-        plan = find_thing(self._store, ctx, "usage_plan", request["usagePlanId"])
         key = find_thing(self._store, ctx, "api_key", request["keyId"])
+        plan = find_thing(self._store, ctx, "usage_plan", request["usagePlanId"])
         membership = f"{plan.id}/{key.id}"
         if self._store.thing(ctx.account, ctx.region, "plan_key", membership):
             raise ConflictException(f"Usage Plan Key {key.id} already exists in the usage plan {plan.id}")

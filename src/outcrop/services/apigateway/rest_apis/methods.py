@@ -357,8 +357,10 @@ def _check_integration_response(method_response: Definition, response: Definitio
     except re.error:
         raise BadRequestException("Invalid selection pattern specified: it is not a regular expression") from None
     for name, source in response.get("responseParameters", {}).items():
-        if not _RESPONSE_PARAMETER.fullmatch(name) or name not in method_response.get("responseParameters", {}):
+        if not _RESPONSE_PARAMETER.fullmatch(name):
             raise _bad_mapping(name)
+        if name not in method_response.get("responseParameters", {}):
+            raise BadRequestException(f"Invalid mapping expression parameter specified: {name}")
         if not re.fullmatch(r"'[^']*'|(?:integration\.response|context|stageVariables)\..+", source, re.DOTALL):
             raise _bad_mapping(source)
 
