@@ -143,7 +143,8 @@ class Sandbox:
         """The most memory that was ever in use, in bytes."""
         if LINUX:
             with contextlib.suppress(OSError, ValueError):
-                status = Path(f"/proc/{self._runtime()}/status").read_bytes()
+                with open(f"/proc/{self._runtime()}/status", "rb") as file:
+                    status = file.read()
                 at = status.index(b"VmHWM:") + 6
                 self.peak = max(self.peak, int(status[at : status.index(b"kB", at)]) << 10)
         return self.peak
