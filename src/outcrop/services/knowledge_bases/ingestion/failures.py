@@ -40,7 +40,7 @@ _SENTENCES: Mapping[FailureKind, tuple[str, str]] = MappingProxyType(
         ),
         "failed": (
             f"Encountered error: {OPAQUE}. [Files: {{files}}]",
-            "Mend the document and sync again: a sync takes up what failed.",
+            "Mend the document, then sync or ingest it again: a sync takes up what failed.",
         ),
     }
 )
@@ -69,7 +69,8 @@ def explain(kind: FailureKind, cause: str, *, strict: bool) -> str:
     if strict:
         return _STRICT[kind]
     stop = "" if cause.endswith((".", "!", "?")) else "."
-    return f"{cause[:1].upper()}{cause[1:]}{stop} {_SENTENCES[kind][1]}"
+    begun = cause if cause.startswith("s3://") else cause[:1].upper() + cause[1:]
+    return f"{begun}{stop} {_SENTENCES[kind][1]}"
 
 
 _STRICT: Mapping[FailureKind, str] = MappingProxyType(
