@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.journeys.bases import Base
+from tests.journeys.bases import EMBEDDING, ROLE, Base
 
 from outcrop.testing import StackProcess
 
@@ -455,3 +455,16 @@ def test_application_log(outcrop_stack: StackProcess):
     }
     assert told[stars] == [("INFO", "SCHEDULED_FOR_INGESTION"), ("INFO", "INDEXED")]
     assert told[broken] == [("INFO", "SCHEDULED_FOR_INGESTION"), ("ERROR", "FAILED")]
+
+
+def test_an_embedding_model_makes_vectors_of_its_own_dimensions(outcrop_stack: StackProcess):
+    vector = {
+        "embeddingModelArn": EMBEDDING,
+        "embeddingModelConfiguration": {"bedrockEmbeddingModelConfiguration": {"dimensions": 300}},
+    }
+    configuration = {"type": "VECTOR", "vectorKnowledgeBaseConfiguration": vector}
+    with pytest.raises(ClientError, match="256, 512, 1024 dimensions, not 300") as caught:
+        outcrop_stack.client("bedrock-agent").create_knowledge_base(
+            name="wrong", roleArn=ROLE, knowledgeBaseConfiguration=configuration
+        )
+    assert caught.value.response["Error"]["Code"] == "ValidationException"

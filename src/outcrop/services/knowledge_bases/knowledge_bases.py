@@ -104,6 +104,7 @@ class KnowledgeBases:
         if not vector:
             raise ValidationException("vectorKnowledgeBaseConfiguration is required when the type is VECTOR.")
         await _check_embedding_model(ctx, vector["embeddingModelArn"])
+        _check_dimensions(vector)
         storage = request.get("storageConfiguration")
         if storage is None:
             return
@@ -131,6 +132,23 @@ async def _check_embedding_model(ctx: Context, arn: str) -> None:
         raise ValidationException(
             f"{arn} is not an embedding model. Use one such as amazon.titan-embed-text-v2:0 or cohere.embed-english-v3."
         )
+
+
+DIMENSIONS = {
+    "amazon.titan-embed-text-v1": (1536,),
+    "amazon.titan-embed-text-v2:0": (256, 512, 1024),
+    "cohere.embed-english-v3": (1024,),
+    "cohere.embed-multilingual-v3": (1024,),
+}
+"""What the models that AWS names for knowledge bases can be asked for."""
+
+
+def _check_dimensions(vector: Mapping[str, Any]) -> None:
+    model = model_id(vector["embeddingModelArn"])
+    asked = vector.get("embeddingModelConfiguration", {}).get("bedrockEmbeddingModelConfiguration", {})
+    if (wanted := asked.get("dimensions")) and wanted not in DIMENSIONS.get(model, (wanted,)):
+        possible = ", ".join(map(str, DIMENSIONS[model]))
+        raise ValidationException(f"The embedding model {model} makes vectors of {possible} dimensions, not {wanted}.")
 
 
 def _body(request: Request) -> dict[str, Any]:
