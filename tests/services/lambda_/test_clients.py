@@ -338,3 +338,33 @@ def test_events_survive_a_server_that_is_killed(tmp_path):
             time.sleep(0.1)
             done = {entry["Key"] for entry in s3.list_objects_v2(Bucket="done").get("Contents", ())}
         assert done == keys
+
+
+def test_a_function_that_writes_to_its_own_bucket_is_stopped(stack, client):
+    code = """
+        import boto3
+        def handler(event, context):
+            key = event["Records"][0]["s3"]["object"]["key"]
+            boto3.client("s3").put_object(Bucket="loop", Key=str(int(key) + 1))
+    """
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket="loop")
+    create(client, "looping", code)
+    client.add_permission(
+        FunctionName="looping", StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com"
+    )
+    arn = client.get_function_configuration(FunctionName="looping")["FunctionArn"]
+    rule = {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
+    s3.put_bucket_notification_configuration(
+        Bucket="loop", NotificationConfiguration={"LambdaFunctionConfigurations": [rule]}
+    )
+    s3.put_object(Bucket="loop", Key="0")
+
+    def written():
+        return s3.list_objects_v2(Bucket="loop")["KeyCount"]
+
+    deadline = time.monotonic() + 30
+    while written() < 17 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    assert written() == 17  # the first object, and one for each of 16 invocations
