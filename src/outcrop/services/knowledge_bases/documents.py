@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from outcrop.services.contract import Context, Request, Result
@@ -126,8 +127,8 @@ def _check(source: DataSource, document: Mapping[str, Any]) -> None:
         raise ValidationException("A document with inline content takes inline metadata only.")
 
 
-_INLINE = {"TEXT": "textContent", "BYTE": "byteContent"}
-_METADATA = {"IN_LINE_ATTRIBUTE": "inlineAttributes", "S3_LOCATION": "s3Location"}
+_INLINE = MappingProxyType({"TEXT": "textContent", "BYTE": "byteContent"})
+_METADATA = MappingProxyType({"IN_LINE_ATTRIBUTE": "inlineAttributes", "S3_LOCATION": "s3Location"})
 
 
 def _check_metadata(metadata: Mapping[str, Any]) -> None:

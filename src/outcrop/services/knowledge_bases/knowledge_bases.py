@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from outcrop.services.contract import Context, Request, Result, ServiceError
@@ -134,12 +135,14 @@ async def _check_embedding_model(ctx: Context, arn: str) -> None:
         )
 
 
-DIMENSIONS = {
-    "amazon.titan-embed-text-v1": (1536,),
-    "amazon.titan-embed-text-v2:0": (256, 512, 1024),
-    "cohere.embed-english-v3": (1024,),
-    "cohere.embed-multilingual-v3": (1024,),
-}
+DIMENSIONS: Mapping[str, tuple[int, ...]] = MappingProxyType(
+    {
+        "amazon.titan-embed-text-v1": (1536,),
+        "amazon.titan-embed-text-v2:0": (256, 512, 1024),
+        "cohere.embed-english-v3": (1024,),
+        "cohere.embed-multilingual-v3": (1024,),
+    }
+)
 """What the models that AWS names for knowledge bases can be asked for."""
 
 
