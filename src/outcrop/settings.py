@@ -43,6 +43,8 @@ class Settings:
     """File that what engines answer is appended to, to be replayed later."""
     replay: Path | None = None
     """File of recorded answers: the models in it are served from it, without their engines."""
+    prices: Path | None = None
+    """File of prices of one's own, which go before the package's list prices."""
     llm_api_key: str = ""
     """Bearer key for those endpoints, if they want one."""
     embedder: str = "all-MiniLM-L6-v2"

@@ -10,10 +10,17 @@ from outcrop.services.bedrock.catalogue.inference_profiles import InferenceProfi
 from outcrop.services.bedrock.catalogue.targets import Targets
 from outcrop.services.bedrock.converse.conversations import Conversations
 from outcrop.services.bedrock.converse.media import Media
+from outcrop.services.bedrock.guardrails.applying import Applying, Assessors
+from outcrop.services.bedrock.guardrails.guardrails import Guardrails
+from outcrop.services.bedrock.guardrails.guards import Guards
+from outcrop.services.bedrock.guardrails.store import GuardrailStore
 from outcrop.services.bedrock.invoke.embeddings import Embeddings
 from outcrop.services.bedrock.invoke.invocations import Invocations
 from outcrop.services.bedrock.invoke.pictures import Pictures
 from outcrop.services.bedrock.invoke.reranking import Reranking
+from outcrop.services.bedrock.ledger.ledger import Ledger
+from outcrop.services.bedrock.ledger.store import DATABASE as LEDGER
+from outcrop.services.bedrock.ledger.store import LedgerStore
 from outcrop.services.bedrock.own_models import OwnModels
 from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
@@ -33,7 +40,12 @@ def services(deps: Deps) -> tuple[Service, ...]:
     targets.add(profiles.resolve)
     tags.owns(profiles.exists)
     own = OwnModels(deps, catalogue, store, targets, tags)
-    calls = Calls(targets)
+    guardrails = Guardrails(GuardrailStore(deps.database("guardrails")), store, strict=deps.settings.strict)
+    tags.owns(guardrails.exists)
+    assessors = Assessors(guardrails, deps.models)
+    guards = Guards(assessors)
+    ledger = Ledger(LedgerStore(deps.database(LEDGER, durable=False)))
+    calls = Calls(targets, (ledger,))
     runs = Runs(deps.models, deps.settings.strict)
     upstream = Upstream(deps.models)
     media = Media()
@@ -41,16 +53,30 @@ def services(deps: Deps) -> tuple[Service, ...]:
     tags.owns(invokes.exists)
     return (
         Service(
-            "bedrock", FoundationModels(catalogue, store), profiles, Agreements(catalogue, store), tags, *own.resources
+            "bedrock",
+            FoundationModels(catalogue, store),
+            profiles,
+            Agreements(catalogue, store),
+            guardrails,
+            tags,
+            *own.resources,
         ),
         Service(
             "bedrock-runtime",
-            Conversations(calls, upstream, runs, media),
+            Conversations(calls, upstream, runs, media, guards),
             Invocations(
-                calls, upstream, runs, Embeddings(deps.models), Reranking(deps.models), Pictures(deps.models), media
+                calls,
+                upstream,
+                runs,
+                Embeddings(deps.models),
+                Reranking(deps.models),
+                Pictures(deps.models),
+                media,
+                guards,
             ),
             TokenCounts(targets, upstream, runs, media),
             invokes,
+            Applying(assessors, strict=deps.settings.strict),
             on_stop=media.aclose,
         ),
     )

@@ -11,6 +11,7 @@ from outcrop.services.bedrock.converse.generations import read_generation
 from outcrop.services.bedrock.converse.messages import check_documents, write_block
 from outcrop.services.bedrock.converse.pointers import read_pointer, select
 from outcrop.services.bedrock.families import family_of
+from outcrop.services.bedrock.guardrails.guards import completed
 from outcrop.services.bedrock.runtime.runs import Completion, usage_of
 from outcrop.services.bedrock.runtime.streams import Stream
 from outcrop.services.contract import ValidationException
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from outcrop.engines.inference.engine import Generation
     from outcrop.services.bedrock.catalogue import FoundationModel
     from outcrop.services.bedrock.converse.media import Media
+    from outcrop.services.bedrock.guardrails.guards import Guard, Guards
     from outcrop.services.bedrock.runtime.calls import Call, Calls, Usage
     from outcrop.services.bedrock.runtime.runs import Run, Runs
     from outcrop.services.bedrock.runtime.upstream import Upstream
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 
 
 class Conversations:
-    def __init__(self, calls: Calls, upstream: Upstream, runs: Runs, media: Media) -> None:
+    def __init__(self, calls: Calls, upstream: Upstream, runs: Runs, media: Media, guards: Guards) -> None:
+        self._guards = guards
         self._upstream = upstream
         self._calls = calls
         self._runs = runs
@@ -38,14 +41,15 @@ class Conversations:
         async with self._calls.open(ctx, "Converse", request) as call:
             if (choice := self._upstream.serves(call.target)) is not None:
                 return await self._upstream.converse(call, choice)
-            generation = await self._read(call)
-            completion = await self._runs.complete(call, generation)
+            guard = self._guards.of(ctx, request.get("guardrailConfig") or {})
+            completion = await self._complete(call, guard)
             finish = completion.finish
             call.output = result = {
                 "output": {"message": {"role": "assistant", "content": [write_block(b) for b in completion.content]}},
-                "stopReason": finish.reason,
+                "stopReason": guard.reason(finish) if guard else finish.reason,
                 "usage": usage(usage_of(finish, call.model), call.model),
                 "metrics": {"latencyMs": completion.latency_ms},
+                **(guard.trace() if guard else {}),
                 **_echoed(request),
             }
             if selected := select(family_of(call.model).write(completion, call.model, {}), paths):
@@ -58,16 +62,34 @@ class Conversations:
         async with self._calls.open(ctx, "ConverseStream", request) as call:
             if (choice := self._upstream.serves(call.target)) is not None:
                 return await self._upstream.converse_stream(call, choice)
-            generation = await self._read(call)
-            run = await self._runs.start(call, generation)
+            guard = self._guards.of(ctx, request.get("guardrailConfig") or {})
+            run = await self._start(call, guard)
 
             def extras(finish: Finish) -> Mapping[str, Any]:
                 completion = Completion((), finish, run.latency_ms, run.origin)
                 return select(family_of(call.model).write(completion, call.model, {}), paths) if paths else {}
 
-            return {"stream": Stream(run, _events(run, extras, _echoed(request)))}
+            return {"stream": Stream(run, _events(run, extras, _echoed(request), guard))}
 
-    async def _read(self, call: Call) -> Generation:
+    async def _complete(self, call: Call, guard: Guard | None) -> Completion:
+        if guard is None:
+            return await self._runs.complete(call, await self._read(call, call.request))
+        request = await guard.admit(call.request)
+        generation = await self._read(call, request)
+        if (refusal := guard.refusal(call)) is not None:
+            return await completed(refusal)
+        return await guard.answer(await self._runs.complete(call, generation))
+
+    async def _start(self, call: Call, guard: Guard | None) -> Run:
+        if guard is None:
+            return await self._runs.start(call, await self._read(call, call.request))
+        request = await guard.admit(call.request)
+        generation = await self._read(call, request)
+        if (refusal := guard.refusal(call)) is not None:
+            return refusal
+        return guard.stream(await self._runs.start(call, generation))
+
+    async def _read(self, call: Call, request: Request) -> Generation:
         model = call.model
         if not model.writes_text:
             raise ValidationException(
@@ -76,18 +98,13 @@ class Conversations:
             )
         if call.operation == "ConverseStream" and not model.streaming:
             raise ValidationException("The model is unsupported for streaming.")
-        check_documents(call.request.get("messages") or ())
-        return await read_generation(call.ctx, model, call.request, self._media)
+        check_documents(request.get("messages") or ())
+        return await read_generation(call.ctx, model, request, self._media)
 
 
 def _check(request: Request) -> None:
     if request.get("promptVariables") and ":prompt/" not in request["modelId"]:
         raise ValidationException("promptVariables need a modelId that is the ARN of a prompt.")
-    if request.get("guardrailConfig", {}).get("guardrailIdentifier"):
-        raise ValidationException(
-            "The guardrail identifier or version provided in the request does not exist: there are no guardrails "
-            "here yet. Leave guardrailConfig out."
-        )
 
 
 def _paths(request: Request) -> list[Sequence[str]]:
@@ -111,7 +128,7 @@ def usage(used: Usage, model: FoundationModel) -> dict[str, int]:
 
 
 async def _events(
-    run: Run, extras: Callable[[Finish], Mapping[str, Any]], echoed: Mapping[str, Any]
+    run: Run, extras: Callable[[Finish], Mapping[str, Any]], echoed: Mapping[str, Any], guard: Guard | None
 ) -> AsyncGenerator[dict[str, Any], None]:
     blocks = BlockEvents()
     yield {"messageStart": {"role": "assistant"}}
@@ -119,10 +136,11 @@ async def _events(
         for written in blocks.of(event):
             yield written
         if isinstance(event, Finish):
-            stop: dict[str, Any] = {"stopReason": event.reason}
+            stop: dict[str, Any] = {"stopReason": guard.reason(event) if guard else event.reason}
             if selected := extras(event):
                 stop["additionalModelResponseFields"] = selected
             yield {"messageStop": stop}
             model = run.call.model
             counted = usage(usage_of(event, model), model)
-            yield {"metadata": {"usage": counted, "metrics": {"latencyMs": run.latency_ms}, **echoed}}
+            traced = guard.trace() if guard else {}
+            yield {"metadata": {"usage": counted, "metrics": {"latencyMs": run.latency_ms}, **traced, **echoed}}

@@ -1,0 +1,1 @@
+"""Guardrails: what they are, and applying them."""
