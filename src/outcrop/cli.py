@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from outcrop import __version__
-from outcrop.commands import cost, functions, kb, logs, models
+from outcrop.commands import apis, cost, functions, kb, logs, models
 from outcrop.settings import Settings
 
 STARTED = time.perf_counter()
@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
     model_parser = commands.add_parser("models", parents=[shared], help="model weights, and what serves which model id")
     models.add(model_parser, shared)
+    apis.add(commands.add_parser("api", parents=[shared], help="APIs of API Gateway"), shared)
     kb.add(commands.add_parser("kb", parents=[shared], help="knowledge bases"), shared)
     cost.add(commands.add_parser("cost", parents=[shared], help="what the work done here would have cost"), shared)
     functions.add(commands.add_parser("function", parents=[shared], help="functions of a running stack"), shared)

@@ -10,6 +10,7 @@ from outcrop.services.apigateway.http_apis.errors import HttpApiHooks
 from outcrop.services.apigateway.http_apis.functions import Functions
 from outcrop.services.apigateway.http_apis.integrations import Integrations
 from outcrop.services.apigateway.http_apis.live import LiveApis
+from outcrop.services.apigateway.http_apis.openapi import OpenApi
 from outcrop.services.apigateway.http_apis.routes import Routes
 from outcrop.services.apigateway.http_apis.serving import HttpApiServer
 from outcrop.services.apigateway.http_apis.stages import Stages
@@ -54,6 +55,9 @@ def services(deps: Deps) -> tuple[Service, ...]:
     deployer = Deployer(store, live)
     web = WebServers()
     authorization = Authorization(Functions(invoker))
+    http_definitions = HttpApis(store, deployer, strict=strict)
+    routes, integrations = Routes(store, deployer), Integrations(store, deployer)
+    authorizers = Authorizers(store, deployer, authorization)
     http_apis = HttpApiServer(live, Functions(invoker), web, authorization, reporting, strict=strict)
 
     rest_store = RestStore(deps.database("apigateway-rest"))
@@ -79,13 +83,14 @@ def services(deps: Deps) -> tuple[Service, ...]:
     return (
         Service(
             "apigatewayv2",
-            HttpApis(store, deployer, strict=strict),
+            http_definitions,
+            OpenApi(store, http_definitions, routes, integrations, authorizers),
             Tags(store),
-            Routes(store, deployer),
-            Integrations(store, deployer),
+            routes,
+            integrations,
             Stages(store, deployer, live),
             Deployments(store, deployer),
-            Authorizers(store, deployer, authorization),
+            authorizers,
             Answers(store, deployer),
             surfaces=(ApiSurface(http_apis, rest_apis, rest_live, domains, sockets, live_sockets, management),),
             hooks=HttpApiHooks(),

@@ -174,9 +174,11 @@ async def test_swagger_with_a_base_path(rest):
         assert path in await described(rest, api["id"])
 
 
-async def test_methods_without_integration_are_warned_of(rest):
-    body = json.dumps({"openapi": "3.0.1", "info": {"title": "a"}, "paths": {"/a": {"get": {}}}}).encode()
-    assert (await rest("import_rest_api", body=body))["warnings"] == ["No integration defined for GET /a"]
+async def test_answers_without_a_status_are_warned_of(rest):
+    paths = {"/a": {"get": {"responses": {"default": {"description": "d"}}}}}
+    body = json.dumps({"openapi": "3.0.1", "info": {"title": "a"}, "paths": paths}).encode()
+    result = await rest("import_rest_api", body=body)
+    assert result["warnings"] == ["Unable to put the response 'default': it is not a status code"]
     with pytest.raises(BadRequestException, match="Warnings found during import"):
         await rest("import_rest_api", body=body, failOnWarnings=True)
 

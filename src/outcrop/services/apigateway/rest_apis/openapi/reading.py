@@ -130,8 +130,6 @@ class _Reader:
             method["methodIntegration"] = _integration(integration)
             for answer in method["methodIntegration"].get("integrationResponses", {}):
                 method["methodResponses"].setdefault(answer, {"statusCode": answer})
-        else:
-            self._blueprint.warnings.append(f"No integration defined for {name} {path}")
         return method
 
     def _secure(self, method: dict[str, Any], requirements: list[Mapping[str, Any]]) -> None:
@@ -173,6 +171,7 @@ class _Reader:
         responses: dict[str, Any] = {}
         for status, given in (operation.get("responses") or {}).items():
             if not re.fullmatch(r"[1-5]\d\d", status):
+                self._blueprint.warnings.append(f"Unable to put the response '{status}': it is not a status code")
                 continue
             given = follow(self._document, given) or {}
             response: dict[str, Any] = {"statusCode": status}
