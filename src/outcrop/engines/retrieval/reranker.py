@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from outcrop.engines.chunking.sentences import split_sentences
@@ -35,12 +36,12 @@ WINDOWS = 8
 SENTENCES = 3
 """Of one text, read again alone."""
 
-_WHOLE, _TOKENS, _SENTENCE, _WORDS = 1.0, 1.5, 0.5, 0.3
+_WHOLE, _TOKENS, _SENTENCE, _WORDS = 1.0, 1.5, 1.0, 0.3
 _STOP_WORD = 0.3
 """The weight of a stop word's token beside another's."""
-_MIDDLE, _STEEPNESS = 0.52, 14.0
+_MIDDLE, _STEEPNESS = 0.54, 14.0
 """Of the curve that spreads scores over 0 to 1: half of SciFact's relevant abstracts come out above .85, half of the
-irrelevant ones that a search had found below .15."""
+irrelevant ones that a search had found below .2."""
 _SATURATION, _USUAL_LENGTH = 1.2, 250
 
 
@@ -65,71 +66,81 @@ class Reranker:
         else:
             (vector,) = await self._embedder.embed([question], "query")
             rows = await self._embedder.embed(windows)
-            looks = {w: _unread(w, float(row @ vector)) for w, row in zip(windows, rows, strict=True)}
+            looks = {window: _unread(window, row, vector) for window, row in zip(windows, rows, strict=True)}
         promising = [_promising([looks[window] for window in of_text]) for of_text in read]
         sentences = list(dict.fromkeys(sentence for of_text in promising for sentence in of_text))
         alone = dict(zip(sentences, (await self._embedder.embed(sentences)) @ vector, strict=True))
         words = await asyncio.to_thread(_shared_words, question, texts)
         found = []
         for of_text, apart, shared in zip(read, promising, words, strict=True):
-            seen_whole = max(_WHOLE * looks[window].whole + _TOKENS * looks[window].tokens for window in of_text)
-            best = max(float(alone[sentence]) for sentence in apart) if apart else looks[of_text[0]].whole
-            found.append(_spread(seen_whole + _SENTENCE * best + _WORDS * shared))
+            whole, near = _together([looks[window] for window in of_text], vector)
+            best = max(float(alone[sentence]) for sentence in apart) if apart else whole
+            found.append(_spread(_WHOLE * whole + _TOKENS * near + _SENTENCE * best + _WORDS * shared))
         return found
 
     def _windows(self, texts: Sequence[str]) -> list[list[str]]:
         return [list(self._cut(text)) for text in texts]
 
     def _cut(self, text: str) -> Sequence[str]:
+        """Windows of about the same size."""
         if len(text) <= 2 * WINDOW:
             return [text]
-        spans = self._embedder.token_spans(text[: WINDOWS * WINDOW * 12])
-        starts = range(0, min(len(spans), WINDOWS * WINDOW), WINDOW)
-        return [text[spans[at][0] : spans[min(at + WINDOW, len(spans)) - 1][1]] for at in starts] or [text]
+        spans = self._embedder.token_spans(text[: WINDOWS * WINDOW * 12])[: WINDOWS * WINDOW]
+        count = math.ceil(len(spans) / WINDOW)
+        cuts = [round(at * len(spans) / count) for at in range(count + 1)] if count else []
+        return [text[spans[start][0] : spans[end - 1][1]] for start, end in pairwise(cuts)] or [text]
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """What one window shows."""
 
-    whole: float
-    """Cosine of the window."""
-    tokens: float
-    """Mean over the question's tokens of the best cosine with any of the window's."""
+    vector: NDArray[np.float32]
+    near: NDArray[np.float32]
+    """Of each of the question's tokens the best cosine with any of the window's, times the token's weight."""
     sentences: Sequence[tuple[float, str]]
-    """Each with the mean of its tokens alone, where there is more than one."""
+    """Each with what its tokens alone come to, where there is more than one."""
+
+
+def _together(looks: Sequence[_Look], vector: NDArray[np.float32]) -> tuple[float, float]:
+    """Of all windows of one text: the cosine of the whole, and the mean over the question's tokens of the best one."""
+    import numpy as np
+
+    mean = np.mean([look.vector for look in looks], axis=0)
+    length = float(np.linalg.norm(mean))
+    near = float(np.max([look.near for look in looks], axis=0).sum())
+    return (float(mean @ vector) / length if length else 0.0), near
 
 
 def _look(question: str, asked: Tokens, seen: dict[str, Tokens]) -> dict[str, _Look]:
     import numpy as np
 
     weights = np.array([_weight(question[start:end]) for start, end in asked.spans], np.float32)
-    if not weights.size:
-        return {window: _Look(float(tokens.vector @ asked.vector), 0.0, ()) for window, tokens in seen.items()}
-    weights /= weights.sum()
+    weights /= weights.sum() or 1.0
     return {window: _looked(window, tokens, asked, weights) for window, tokens in seen.items()}
 
 
 def _looked(window: str, tokens: Tokens, asked: Tokens, weights: NDArray[np.float32]) -> _Look:
-    whole = float(tokens.vector @ asked.vector)
     if not len(tokens.spans):
-        return _Look(whole, 0.0, ())
-    near = asked.states @ tokens.states.T
-    best = float(near.max(axis=1) @ weights)
+        return _Look(tokens.vector, 0 * weights, ())
+    near = (asked.states @ tokens.states.T) * weights[:, None]
+    best = near.max(axis=1)
     spans = split_sentences(window)
     if len(spans) < 2:
-        return _Look(whole, best, ())
+        return _Look(tokens.vector, best, ())
     ranked = []
     for start, end in spans:
         inside = [at for at, (left, _) in enumerate(tokens.spans) if start <= left < end]
         if inside:
-            ranked.append((float(near[:, inside].max(axis=1) @ weights), window[start:end]))
-    return _Look(whole, best, ranked)
+            ranked.append((float(near[:, inside].max(axis=1).sum()), window[start:end]))
+    return _Look(tokens.vector, best, ranked)
 
 
-def _unread(window: str, whole: float) -> _Look:
+def _unread(window: str, row: NDArray[np.float32], vector: NDArray[np.float32]) -> _Look:
     """Of an embedder that doesn't show its tokens."""
-    return _Look(whole, whole, [(whole, window[start:end]) for start, end in split_sentences(window)])
+    whole = row @ vector
+    apart = [(float(whole), window[start:end]) for start, end in split_sentences(window)]
+    return _Look(row, whole.reshape(1), apart)
 
 
 def _promising(looks: Sequence[_Look]) -> list[str]:
