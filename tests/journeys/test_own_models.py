@@ -1,7 +1,9 @@
 """From training data in a bucket to a custom model that answers, as boto3 sees it, on a started stack."""
 
 import json
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -192,6 +194,11 @@ def test_provisioned_throughput_without_a_term_is_renamed_moved_and_deleted(bedr
     bedrock.delete_provisioned_model_throughput(provisionedModelId="moved")
     with pytest.raises(bedrock.exceptions.ResourceNotFoundException):
         look()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_server_itself_never_loads_pytorch(stack, custom):
+    assert "torch" not in Path(f"/proc/{stack.pid}/maps").read_text()
 
 
 def test_a_bad_line_is_named(bedrock, s3):

@@ -91,6 +91,7 @@ class Records:
     ) -> Record:  # fmt: skip
         """A new row. `request` is what asked for it, if a client did."""
         now = time.time()
+        body = {key: value for key, value in body.items() if value is not None}
         record = Record(
             kind,
             "".join(secrets.choice(_CHARACTERS) for _ in range(12)),
