@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from outcrop import __version__
-from outcrop.commands import apis, cost, functions, kb, logs, models
+from outcrop.commands import apis, cost, evaluation, functions, kb, logs, models
 from outcrop.settings import Settings
 
 STARTED = time.perf_counter()
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     cost.add(commands.add_parser("cost", parents=[shared], help="what the work done here would have cost"), shared)
     functions.add(commands.add_parser("function", parents=[shared], help="functions of a running stack"), shared)
     logs.add(commands.add_parser("logs", parents=[shared], help="what functions and services wrote"))
+    evaluation.add(commands.add_parser("eval", parents=[shared], help="measure retrieval and answers"))
     return parser
 
 

@@ -1,0 +1,1 @@
+"""Questions with known answers, asked of knowledge bases made in different ways, and counted."""
