@@ -30,8 +30,22 @@ def test_configurations_are_compared_on_a_running_stack(outcrop_stack, task, tmp
     )
     buckets = outcrop_stack.client("s3").list_buckets()["Buckets"]
     status = main(
-        ["eval", *task, "--endpoint", outcrop_stack.url, "--config", str(compare), "--json", str(tmp_path / "out.json")]
-        + ["--html", str(tmp_path / "out.html"), "--require", "page@5>=0.9", "--require", "refused>=1"]
+        [
+            "eval",
+            *task,
+            "--endpoint",
+            outcrop_stack.url,
+            "--config",
+            str(compare),
+            "--json",
+            str(tmp_path / "out.json"),
+            "--html",
+            str(tmp_path / "out.html"),
+            "--require",
+            "page@5>=0.9",
+            "--require",
+            "refused>=1",
+        ]
     )
     said = capsys.readouterr()
     assert status == 0, said.err
