@@ -83,7 +83,11 @@ def test_only_settings_read_the_environment() -> None:
                 )
 
 
-CLIENTS = {SRC / "services/bedrock/runtime/upstream.py"}
+CLIENTS = {
+    SRC / "services/bedrock/runtime/upstream.py",
+    SRC / "commands/evaluation.py",
+    SRC / "evaluation/asking.py",
+}
 """What asks AWS itself, as any client does."""
 
 
