@@ -236,3 +236,45 @@ async def test_acronym_is_answered_by_what_it_stands_for(ask):
     )
     answer = await ask("What is DPO?", [passage])
     assert "Direct Preference Optimization (DPO)" in answer.text
+
+
+async def test_what_a_sentence_points_back_to_comes_along(ask):
+    passage = Passage(
+        "The shop values its stock by the oldest prices. This method makes the stock of the shop look cheap.",
+        0.7,
+        "a",
+        1,
+    )
+    answer = await ask("What makes the stock of the shop look cheap?", [passage])
+    assert answer.text.startswith("The shop values its stock by the oldest prices. This method makes")
+
+
+async def test_a_sentence_whose_reference_is_cut_off_is_not_added(ask):
+    torn = Passage("Retrieval closes this gap of the language models without training.", 0.6, "a", 2)
+    whole = Passage("The gap of the language models is what they did not read before training.", 0.7, "a", 1)
+    answer = await ask("What is the gap of the language models?", [torn, whole])
+    assert "this gap" not in answer.text
+    assert "did not read" in answer.text
+
+
+async def test_the_row_that_is_asked_for_answers(ask):
+    table = Passage(
+        "Depreciation is the cost of vehicles and buildings over time.\n\n| Asset | Cost | Depreciation |\n"
+        "| --- | --- | --- |\n| Buildings | $200 | $40 |\n| Vehicles | $15 | $7 |",
+        0.7,
+        "a",
+        1,
+    )
+    answer = await ask("What is the depreciation of the vehicles?", [table])
+    assert answer.text.endswith("Asset | Cost | Depreciation\nVehicles | $15 | $7")
+
+
+async def test_a_description_comes_with_its_signature(ask):
+    manual = Passage(
+        "coef(object)\nExtract the regression coefficients of a model.\n\nplot(object)\nProduce four plots.",
+        0.7,
+        "a",
+        1,
+    )
+    answer = await ask("How do I extract the regression coefficients?", [manual])
+    assert answer.text.startswith("coef(object)\nExtract the regression")

@@ -19,7 +19,7 @@ from outcrop.engines.answering.scoring import (
     shortlist,
     spell_out,
 )
-from outcrop.engines.answering.units import DANGLING, NUMBERED, Unit, squeeze, units_of
+from outcrop.engines.answering.units import NUMBERED, Unit, squeeze, units_of
 from outcrop.engines.indexing.terms import terms
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _TO_THIS_END = re.compile(
     r"(?:to|with|for|in|because of|by doing) (?:\w+ )?this\b(?! (?:lesson|course|chapter|section))", re.IGNORECASE
 )
 _MOST_ROWS = 8
+_MOST_BEFORE = 3
+"""Sentences that are fetched so that one can be understood."""
 _LONGEST_QUESTION = 2000
 
 _CLOSE, _CLOSE_TO_CLEAR = 0.86, 0.92
@@ -100,6 +102,7 @@ def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence
     by_passage: dict[int, list[Unit]] = {}
     for unit in units:
         by_passage.setdefault(unit.passage, []).append(unit)
+    candidates = _understandable(candidates, by_passage)
     best = candidates[0]
     most = MOST_SENTENCES.get(question.kind, _SENTENCES)
     chosen: list[tuple[float, list[Unit]]] = []
@@ -124,6 +127,26 @@ def _choose(question: Question, candidates: Sequence[Candidate], units: Sequence
         if count >= most or size >= LONGEST_ANSWER:
             break
     return _in_order(chosen)
+
+
+def _understandable(candidates: Sequence[Candidate], by_passage: Mapping[int, Sequence[Unit]]) -> Sequence[Candidate]:
+    """Without those that speak of something which their passage doesn't show, unless nothing else is nearly as good."""
+    clear = [one for one in candidates if not _unresolved(one.unit, by_passage[one.unit.passage])]
+    if clear and clear[0].score >= _CLOSE * candidates[0].score:
+        return clear
+    return [candidates[0], *(one for one in clear if one is not candidates[0])]
+
+
+def _unresolved(unit: Unit, line: Sequence[Unit]) -> bool:
+    """Whether a unit points back and there is nothing before it that it could point to."""
+    at = unit.position
+    for _ in range(_MOST_BEFORE):
+        if not line[at].points_back:
+            return False
+        if at == 0 or not _hangs(line[at], line[at - 1], short=False):
+            return True
+        at -= 1
+    return line[at].points_back
 
 
 def _worth_adding(question: Question, candidate: Candidate, best: Candidate, kept: Sequence[Candidate]) -> bool:
@@ -156,7 +179,7 @@ def _with_neighbours(unit: Unit, line: Sequence[Unit], short: bool) -> list[Unit
     following = line[last + 1] if last + 1 < len(line) else unit
     if unit.kind == "item" and not (unit.ends and len(unit.text.split()) > 7) and following.kind != "code":
         first, last = _whole_list(unit, line)
-    while first > 0 and _hangs(line[first], line[first - 1], short) and unit.position - first < 3:
+    while first > 0 and _hangs(line[first], line[first - 1], short) and unit.position - first < _MOST_BEFORE:
         first -= 1
     while last + 1 < len(line) and _goes_on(line[last], line[last + 1]):
         last += 1
@@ -182,11 +205,13 @@ def _hangs(unit: Unit, before: Unit, short: bool) -> bool:
         return before.paragraph == unit.paragraph or before.introduces or not before.ends
     if unit.kind == "item":
         return before.introduces
-    if before.kind in ("row", "item"):
-        return False
-    if not short and _TO_THIS_END.match(unit.text):
+    if before.is_signature:
         return True
-    return bool(DANGLING.match(unit.text)) or (unit.text[:1].islower() and not before.ends)
+    if before.kind == "row" or (before.kind == "item" and before.paragraph != unit.paragraph):
+        return False
+    if _TO_THIS_END.match(unit.text):
+        return not short
+    return unit.points_back or (unit.text[:1].islower() and not before.ends)
 
 
 def _goes_on(unit: Unit, after: Unit) -> bool:
@@ -196,7 +221,7 @@ def _goes_on(unit: Unit, after: Unit) -> bool:
     if unit.introduces:
         return True
     if unit.kind == "code":
-        return after.kind == "sentence" and after.text[:1].islower()
+        return after.kind == "sentence" and (unit.is_signature or after.text[:1].islower())
     return unit.kind in ("sentence", "item") and not unit.ends and after.kind == "code"
 
 

@@ -25,6 +25,8 @@ _CJK_MEANING, _CJK_WORDS = 0.15, 0.75
 """The built-in embedder knows no Chinese, Japanese or Korean: every text is near every other."""
 _HEAD, _PAIRS = 0.12, 0.08
 _FROM_HEADING, _FROM_NEIGHBOUR, _FROM_SECTION = 0.6, 0.4, 0.6
+_ROW = 0.18
+"""Of a table's row whose name is in the question."""
 _ALONE = 0.5
 """Of a sentence's meaning without its heading, in the mean with its meaning under it."""
 _LEAST_COSINE = 0.25
@@ -127,7 +129,7 @@ def score(
     sections = [frozenset(terms(passage.section)) for passage in passages]
     form = form_weight(question)
     by_meaning, by_words = (_CJK_MEANING, _CJK_WORDS) if question.language == "cjk" else (_MEANING, _WORDS)
-    head = frozenset(question.head)
+    head, asked = frozenset(question.head), frozenset(question.terms)
     in_latin = not _CJK.search(question.text)
     candidates = []
     for number, reading in enumerate(readings):
@@ -146,11 +148,18 @@ def score(
             + form * suits
             + _PAIRS * len(question.pairs & pairs(reading.said.text)) / (len(question.pairs) or 1)
             + _HEAD * bool(head and head <= reading.own)
+            + _ROW * _is_asked_for(unit, asked)
             - _BLEMISH * max(blemish(unit), 0.5 * _is_header(readings, number))
             - _FOREIGN * (bool(_CJK.search(unit.text)) == in_latin)
         )
         candidates.append(Candidate(unit, cosine, coverage, value, suits, reading.own, row))
     return sorted(candidates, key=lambda one: (-one.score, one.unit.passage, one.unit.position))
+
+
+def _is_asked_for(unit: Unit, asked: frozenset[str]) -> bool:
+    name, _, rest = unit.text.partition(" | ")
+    named = set(terms(name))
+    return unit.kind == "row" and bool(rest) and bool(named) and named <= asked
 
 
 def _coverage(weights: Mapping[str, float], reading: Reading, beside: frozenset[str], section: frozenset[str]) -> float:
@@ -159,7 +168,7 @@ def _coverage(weights: Mapping[str, float], reading: Reading, beside: frozenset[
         if term in reading.own:
             covered += weight
         elif term in reading.above:
-            covered += _FROM_HEADING * weight
+            covered += weight if " | " in reading.unit.text else _FROM_HEADING * weight
         elif term in section:
             covered += _FROM_SECTION * weight
         elif term in beside:

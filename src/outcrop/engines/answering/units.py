@@ -51,6 +51,12 @@ DANGLING = re.compile(
     re.IGNORECASE,
 )
 """How a sentence begins that can't be understood without the one before it."""
+_POINTS_BACK = re.compile(
+    r"\b(?:this|these|those|such an?)\s+(?!(?:chapter|section|article|paper|report|document|manual|book|guide|course"
+    r"|lesson|tutorial|table|figure|page|list|work|study|case|way|time|year|month|week|purpose|reason|kind|type|sort"
+    r"|is|are|was|were|can|could|may|might|will|would|has|have|had|who|in|on|at|of|to|for)s?\b)(?P<noun>[a-z][a-z-]+)"
+)
+_SIGNATURE = re.compile(r"[A-Za-z.][\w.]*(?:\([^()\n]*\)|\s?=\s?\S[^\n]{0,40})")
 
 _ENDS = re.compile(r"[.!?…。！？．][\"'”’»)\]」』）]*$")
 
@@ -77,6 +83,24 @@ class Unit:
     @property
     def introduces(self) -> bool:
         return self.text.endswith((":", "："))
+
+    @property
+    def points_back(self) -> bool:
+        """Whether it speaks of something that was named before it: `It is …`, `… closes this gap`."""
+        if self.kind not in ("sentence", "item"):
+            return False
+        if DANGLING.match(self.text):
+            return True
+        for match in _POINTS_BACK.finditer(self.text[0].lower() + self.text[1:] if self.text else ""):
+            noun = match["noun"].removesuffix("s")
+            if noun not in self.text[: match.start()].lower():
+                return True
+        return False
+
+    @property
+    def is_signature(self) -> bool:
+        """Whether it is the line that a description stands below: `coef(object)`, `type="n"`."""
+        return self.kind == "code" and bool(_SIGNATURE.fullmatch(self.text.strip()))
 
 
 def tidy(text: str) -> str:
