@@ -45,6 +45,8 @@ class Settings:
     """File of recorded answers: the models in it are served from it, without their engines."""
     prices: Path | None = None
     """File of prices of one's own, which go before the package's list prices."""
+    throttle: tuple[str, ...] = ()
+    """`PATTERN=REQUESTS/TOKENS`: how many of each models that match take by the minute. The first match counts."""
     llm_api_key: str = ""
     """Bearer key for those endpoints, if they want one."""
     embedder: str = "all-MiniLM-L6-v2"

@@ -93,30 +93,25 @@ def _print_bill(charged: Sequence[Charge], hours: Sequence[dict[str, Any]], whol
 
 def _provisioned(settings: Settings, prices: Prices, since: float) -> list[dict[str, Any]]:
     """Hours of model units, from the rows of the capacity meter."""
+    from outcrop.services.bedrock.capacity.meter import Meter
+    from outcrop.services.bedrock.records import SCHEMA
     from outcrop.storage import Database
 
-    file = settings.data / "db" / "bedrock.sqlite"
+    file = settings.data / "db" / "bedrock-models.sqlite"
     if not file.exists():
         return []
     database = Database(file)
-    try:
-        if not database.read("SELECT 1 FROM sqlite_master WHERE name='period'"):
-            return []
-        rows = database.read(
-            "SELECT model, region, term, units, started_at, ended_at FROM period WHERE what='provisioned-throughput' "
-            "AND (ended_at IS NULL OR ended_at>=?) ORDER BY started_at",
-            (since,),
-        )
-    finally:
-        database.close()
+    database.migrate(SCHEMA)
+    periods = Meter(database).periods(since)
+    database.close()
     found = []
-    for row in rows:
-        seconds = max(0.0, (row["ended_at"] or time.time()) - max(row["started_at"], since))
-        unit_hours = Decimal(str(round(seconds / 3600 * row["units"], 6)))
-        price = prices.model(row["model"], row["region"])
-        hour = price.hour(row["term"]) if price else None
-        usd = None if hour is None else hour * unit_hours
-        found.append({"model": row["model"], "term": row["term"], "unit_hours": str(unit_hours), "usd": usd})
+    for period in periods:
+        if period.what == "provisioned-throughput":
+            unit_hours = Decimal(str(round(period.hours(since) * period.units, 6)))
+            price = prices.model(period.model, period.region)
+            hour = price.hour(period.term) if price else None
+            usd = None if hour is None else hour * unit_hours
+            found.append({"model": period.model, "term": period.term, "unit_hours": str(unit_hours), "usd": usd})
     return found
 
 

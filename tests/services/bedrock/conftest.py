@@ -85,6 +85,12 @@ async def make(tmp_path, cache):
     opened = []
 
     def build(objects=None, **settings):
+        heard = []
+
+        async def told(service, operation, request):
+            heard.append((service, operation, request))
+            return {}
+
         jobs = Jobs(Database(tmp_path / "jobs.sqlite"))
         models = Models(Settings(cache=cache, **settings))
         deps = Deps(
@@ -94,7 +100,7 @@ async def make(tmp_path, cache):
             blobs=lambda name: Blobs(tmp_path / name),
             jobs=jobs,
             models=models,
-            context=lambda account, region, principal: None,
+            context=lambda account, region, principal: Context(account, region, principal, "background", told),
             lookup=lambda key: None,
             endpoint=lambda: "http://127.0.0.1:4566",
         )
@@ -110,6 +116,7 @@ async def make(tmp_path, cache):
 
         client = Client(services, Context(ACCOUNT, "us-east-1", ROOT, "request-1", call))
         client.models = models
+        client.heard = heard
         return client
 
     yield build

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from outcrop.services.bedrock.async_invokes.invokes import AsyncInvokes
 from outcrop.services.bedrock.catalogue import Catalogue
 from outcrop.services.bedrock.catalogue.agreements import Agreements
@@ -22,13 +24,18 @@ from outcrop.services.bedrock.ledger.ledger import Ledger
 from outcrop.services.bedrock.ledger.store import DATABASE as LEDGER
 from outcrop.services.bedrock.ledger.store import LedgerStore
 from outcrop.services.bedrock.own_models import OwnModels
+from outcrop.services.bedrock.reporting.invocation_log import InvocationLog
+from outcrop.services.bedrock.reporting.logging_config import DATABASE as LOGGING
+from outcrop.services.bedrock.reporting.logging_config import LoggingConfigs
+from outcrop.services.bedrock.reporting.metrics import Metrics
+from outcrop.services.bedrock.reporting.throttling import Throttle
 from outcrop.services.bedrock.runtime.calls import Calls
 from outcrop.services.bedrock.runtime.runs import Runs
 from outcrop.services.bedrock.runtime.token_counts import TokenCounts
 from outcrop.services.bedrock.runtime.upstream import Upstream
 from outcrop.services.bedrock.store import BedrockStore
 from outcrop.services.bedrock.tags import Tags
-from outcrop.services.contract import Deps, Service
+from outcrop.services.contract import Context, Deps, Principal, Service
 
 
 def services(deps: Deps) -> tuple[Service, ...]:
@@ -45,12 +52,21 @@ def services(deps: Deps) -> tuple[Service, ...]:
     assessors = Assessors(guardrails, deps.models)
     guards = Guards(assessors)
     ledger = Ledger(LedgerStore(deps.database(LEDGER, durable=False)))
-    calls = Calls(targets, (ledger,))
+    context = _own_context(deps)
+    configs = LoggingConfigs(deps.database(LOGGING), context)
+    invocation_log, metrics = InvocationLog(configs, context), Metrics(context)
+    calls = Calls(targets, (Throttle(deps.settings.throttle), ledger, invocation_log, metrics))
     runs = Runs(deps.models, deps.settings.strict)
     upstream = Upstream(deps.models)
     media = Media()
     invokes = AsyncInvokes(calls, store, deps.models, deps.jobs, deps.context)
     tags.owns(invokes.exists)
+
+    async def stop() -> None:
+        await media.aclose()
+        await metrics.aclose()
+        await invocation_log.aclose()
+
     return (
         Service(
             "bedrock",
@@ -58,6 +74,7 @@ def services(deps: Deps) -> tuple[Service, ...]:
             profiles,
             Agreements(catalogue, store),
             guardrails,
+            configs,
             tags,
             *own.resources,
         ),
@@ -77,6 +94,12 @@ def services(deps: Deps) -> tuple[Service, ...]:
             TokenCounts(targets, upstream, runs, media),
             invokes,
             Applying(assessors, strict=deps.settings.strict),
-            on_stop=media.aclose,
+            on_stop=stop,
         ),
     )
+
+
+def _own_context(deps: Deps) -> Callable[[str, str], Context]:
+    """Bedrock itself, writing metrics and logs."""
+    principal = Principal("bedrock.amazonaws.com", "bedrock", kind="service")
+    return lambda account, region: deps.context(account, region, principal)

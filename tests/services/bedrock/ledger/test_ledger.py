@@ -9,9 +9,12 @@ import pytest
 from outcrop import cli
 from outcrop.engines.pricing.prices import Prices
 from outcrop.engines.pricing.workload import estimate
+from outcrop.services.bedrock.capacity.meter import Meter
 from outcrop.services.bedrock.ledger.bill import charges, total
 from outcrop.services.bedrock.ledger.store import DATABASE, LedgerStore
-from outcrop.services.contract import ServiceError
+from outcrop.services.bedrock.records import Records
+from outcrop.services.bedrock.store import BedrockStore
+from outcrop.services.contract import Context, Principal, ServiceError
 from outcrop.storage import Database
 from outcrop.testing.llm import Reply
 
@@ -90,6 +93,18 @@ def data(tmp_path, monkeypatch):
     return tmp_path
 
 
+def provision(file):
+    """Two model units that ran for an hour."""
+    database = Database(file)
+    records = Records(database, BedrockStore(Database(file.with_name("bedrock.sqlite"))))
+    context = Context("000000000000", "us-east-1", Principal("arn:aws:iam::000000000000:root", "root"), "r", None)
+    record = records.add(context, "provisioned-model", "units", "InService", {})
+    Meter(database).start(record, "provisioned-throughput", "anthropic.claude-v2:1", 2, "OneMonth")
+    now = time.time()
+    database.write("UPDATE period SET started_at=?, ended_at=?", (now - 7200, now - 3600))
+    database.close()
+
+
 async def test_cost_command(scripted, data, capsys, ledger):
     client, _ = await scripted(Reply(["x"], usage=(1_000_000, 2_000_000)))
     await client.ask(model=LITE)
@@ -97,17 +112,7 @@ async def test_cost_command(scripted, data, capsys, ledger):
     for extra in ("-wal", "-shm"):
         if (side := data / f"{DATABASE}.sqlite{extra}").exists():
             side.rename(data / "db" / side.name)
-    database = Database(data / "db" / "bedrock.sqlite")
-    now = time.time()
-    database.write(
-        "CREATE TABLE period (model TEXT, region TEXT, term TEXT, units REAL, what TEXT, started_at REAL, "
-        "ended_at REAL)"
-    )
-    database.write(
-        "INSERT INTO period VALUES ('anthropic.claude-v2:1','us-east-1','OneMonth',2,'provisioned-throughput',?,?)",
-        (now - 7200, now - 3600),
-    )
-    database.close()
+    provision(data / "db" / "bedrock-models.sqlite")
     assert cli.main(["cost", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["invocations"][0]["usd"] == "0.54"
