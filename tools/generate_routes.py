@@ -25,6 +25,7 @@ SERVICES = (
     "s3",
     "s3control",
     "s3vectors",
+    "schemas",
     "sts",
 )
 TARGET = Path(__file__).parent.parent / "src/outcrop/wire/models/routes.json"

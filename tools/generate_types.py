@@ -26,6 +26,7 @@ FOLDERS = {
     "logs": ("logs",),
     "s3": ("s3", "s3control"),
     "s3vectors": ("s3vectors",),
+    "schemas": ("schemas",),
 }
 PLAIN = {
     "string": "str",

@@ -48,6 +48,7 @@ ROOMS: Mapping[str, tuple[str, ...]] = {
     "lambda_": ("lambda",),
     "apigateway": ("apigatewayv2", "apigateway", "apigatewaymanagementapi"),
     "bedrock": ("bedrock", "bedrock-runtime"),
+    "schemas": ("schemas",),
     "knowledge_bases": ("bedrock-agent", "bedrock-agent-runtime"),
 }
 """The folders under `services/`, and the botocore services of each. A new service is a folder and a line here; rooms

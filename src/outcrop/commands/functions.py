@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from outcrop.commands import function_stats, stack
+from outcrop.commands import function_stats, function_tests, stack
 
 if TYPE_CHECKING:
     from outcrop.settings import Settings
@@ -41,6 +41,10 @@ def add(function: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> N
     dev.set_defaults(run=_dev)
     stats = actions.add_parser("stats", parents=[shared], help="how often a function ran, how long, with what memory")
     function_stats.add(stats)
+    events = actions.add_parser("events", parents=[shared], help="test events of a function, with expected answers")
+    function_tests.add_events(events)
+    test = actions.add_parser("test", parents=[shared], help="run a function's test events and compare its answers")
+    function_tests.add_test(test)
 
 
 def _dev(settings: Settings, options: argparse.Namespace) -> int:
