@@ -86,9 +86,10 @@ def test_only_settings_read_the_environment() -> None:
 CLIENTS = {
     SRC / "services/bedrock/runtime/upstream.py",
     SRC / "commands/evaluation.py",
+    SRC / "commands/stack.py",
     SRC / "evaluation/asking.py",
 }
-"""What asks AWS itself, as any client does."""
+"""What asks AWS itself, or a running stack, as any client does."""
 
 
 def test_only_wire_models_know_botocore() -> None:
