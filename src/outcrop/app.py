@@ -73,6 +73,10 @@ class Stack:
         from outcrop.services.iam.credentials import Credentials
         from outcrop.wire.gateway import Gateway
 
+        if settings.throttle:
+            from outcrop.services.bedrock.reporting.throttling import Throttle
+
+            Throttle(settings.throttle)  # a limit that can't be read shall stop the start, not the first request
         self.settings = settings
         self.url = f"http://{settings.host}:{settings.port}"
         self._has_past = any(path.stem not in ("jobs", "iam") for path in (settings.data / "db").glob("*.sqlite"))

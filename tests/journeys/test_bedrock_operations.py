@@ -6,6 +6,7 @@ import time
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.journeys.bases import Base
 
 from outcrop.cli import main as outcrop
 
@@ -53,6 +54,35 @@ def test_guardrail(outcrop_stack, guardrail):
     assert masked["outputs"] == [{"text": "Write to {EMAIL}"}]
     with pytest.raises(ClientError, match="does not exist"):
         ask(runtime, "Hi", guardrailConfig={**guardrail, "guardrailVersion": "9"})
+
+
+def test_guardrail_over_a_knowledge_base(outcrop_stack, guardrail):
+    base = Base(outcrop_stack)
+    base.put("contact.md", "The library lends books for three weeks. Its desk is reached at desk@example.com.")
+    base.sync()
+
+    def ask_base(question):
+        return base.runtime.retrieve_and_generate(
+            input={"text": question},
+            retrieveAndGenerateConfiguration={
+                "type": "KNOWLEDGE_BASE",
+                "knowledgeBaseConfiguration": {
+                    "knowledgeBaseId": base.id,
+                    "modelArn": MODEL,
+                    "generationConfiguration": {
+                        "guardrailConfiguration": {
+                            "guardrailId": guardrail["guardrailIdentifier"],
+                            "guardrailVersion": guardrail["guardrailVersion"],
+                        }
+                    },
+                },
+            },
+        )
+
+    masked = ask_base("How is the desk of the library reached?")
+    assert "{EMAIL}" in masked["output"]["text"]
+    assert masked["guardrailAction"] == "INTERVENED"
+    assert ask_base("Does Acme lend books?")["output"]["text"] == "No such questions."
 
 
 def test_invocation_log_metrics_and_ledger(outcrop_stack, capsys):

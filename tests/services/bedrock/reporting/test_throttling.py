@@ -1,7 +1,9 @@
 import pytest
 
+from outcrop.app import Stack
 from outcrop.services.bedrock.reporting.throttling import Limit
 from outcrop.services.contract import ThrottlingException
+from outcrop.settings import Settings
 from outcrop.testing.llm import Reply
 
 HAIKU = "anthropic.claude-3-haiku-20240307-v1:0"
@@ -44,6 +46,8 @@ async def test_nothing_is_throttled_by_default(scripted):
 
 
 @pytest.mark.parametrize("text", ["anthropic", "=3", "a=b", "a=1/", "a=-1"])
-def test_limits_that_cannot_be_read(text):
+def test_limits_that_cannot_be_read(text, tmp_path):
     with pytest.raises(ValueError, match="OUTCROP_THROTTLE"):
         Limit.read(text)
+    with pytest.raises(ValueError, match="OUTCROP_THROTTLE"):
+        Stack(Settings(data=tmp_path, throttle=(text,)))

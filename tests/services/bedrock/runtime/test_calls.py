@@ -5,6 +5,10 @@ from outcrop.services.bedrock.catalogue import Catalogue
 from outcrop.services.bedrock.catalogue.targets import Targets
 from outcrop.services.bedrock.converse.conversations import Conversations
 from outcrop.services.bedrock.converse.media import Media
+from outcrop.services.bedrock.guardrails.applying import Assessors
+from outcrop.services.bedrock.guardrails.guardrails import Guardrails
+from outcrop.services.bedrock.guardrails.guards import Guards
+from outcrop.services.bedrock.guardrails.store import GuardrailStore
 from outcrop.services.bedrock.runtime.calls import Calls, Usage
 from outcrop.services.bedrock.runtime.runs import Runs
 from outcrop.services.bedrock.runtime.upstream import Upstream
@@ -47,7 +51,9 @@ async def watched(tmp_path):
         watcher = Watcher()
         store = BedrockStore(Database(tmp_path / "bedrock.sqlite"))
         calls = Calls(Targets(Catalogue(), store, models, strict=False), [watcher])
-        return Conversations(calls, Upstream(models), Runs(models), Media()), watcher
+        guardrails = Guardrails(GuardrailStore(Database(tmp_path / "guardrails.sqlite")), store, strict=False)
+        guards = Guards(Assessors(guardrails, models))
+        return Conversations(calls, Upstream(models), Runs(models), Media(), guards), watcher
 
     yield make
     for close in reversed(opened):
