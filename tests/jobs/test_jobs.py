@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from outcrop.jobs import Job, Jobs
+from outcrop.jobs.jobs import KEPT_SECONDS
 from outcrop.storage import Database
 
 
@@ -139,3 +140,26 @@ async def test_kinds_are_registered_once_and_known(tmp_path: Path):
         jobs.register("a", handler)
     with pytest.raises(ValueError, match="no handler"):
         jobs.submit("b", {})
+
+
+async def test_a_start_forgets_jobs_that_ended_long_ago(tmp_path: Path):
+    async def count(job: Job) -> None:
+        job.progress(done=1)
+
+    database = Database(tmp_path / "jobs.sqlite")
+    jobs = Jobs(database)
+    jobs.register("count", count)
+    jobs.start()
+    for name in ("old", "new", "unfinished"):
+        await jobs.wait(jobs.submit("count", {}, job_id=name))
+    await jobs.aclose()
+    database.write("UPDATE job SET updated_at=updated_at-? WHERE id!='new'", (KEPT_SECONDS + 1,))
+    database.write("UPDATE job SET kind='gone', status='queued' WHERE id='unfinished'")
+
+    jobs = open_jobs(tmp_path)
+    jobs.start()
+    assert jobs.get("old") is None
+    assert jobs.get("unfinished") is not None
+    assert [event async for event in jobs.events("new")] == [(1, {"done": 1})]
+    left = database.read("SELECT job_id FROM job_event ORDER BY job_id")
+    assert [row["job_id"] for row in left] == ["new", "unfinished"]

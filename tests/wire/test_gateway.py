@@ -312,6 +312,20 @@ def test_call_between_services(clients):
     assert base["knowledgeBase"]["name"] == f"arn:aws:iam::{ACCOUNT}:root"
 
 
+async def test_every_call_has_an_id_of_its_own(sample):
+    seen = []
+
+    async def remember(context: Context, request: Any) -> dict[str, Any]:
+        seen.append(context.request_id)
+        return {}
+
+    sample.gateway.services["sts"].handlers["get_caller_identity"] = remember
+    context = sample.gateway.context(ACCOUNT, "us-east-1", KEYS["test"].principal)
+    for _ in range(2):
+        await context.call("sts", "get_caller_identity", {})
+    assert len({context.request_id, *seen}) == 3
+
+
 async def test_call_validates_and_streams(sample):
     context = sample.gateway.context(ACCOUNT, "us-east-1", KEYS["test"].principal)
     await context.call("s3", "put_object", {"Bucket": "b", "Key": "k", "Body": b"content"})

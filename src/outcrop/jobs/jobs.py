@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 Status = Literal["queued", "running", "done", "failed", "stopped"]
 Handler = Callable[["Job"], Awaitable[None]]
 
+KEPT_SECONDS = 7 * 86400.0
+"""How long jobs are kept that have ended."""
+
 SCHEMA = [
     """
     CREATE TABLE job (id TEXT PRIMARY KEY, kind TEXT NOT NULL, payload TEXT NOT NULL, status TEXT NOT NULL,
@@ -92,8 +95,9 @@ class Jobs:
         self._handlers[kind] = handler
 
     def start(self) -> None:
-        """Resume every job that had not ended, oldest first."""
+        """Forget the jobs that ended long ago; resume every job that had not ended, oldest first."""
         self._accepting = True
+        self._prune(time.time() - KEPT_SECONDS)
         for row in self._db.read("SELECT * FROM job WHERE status IN ('queued', 'running') ORDER BY created_at"):
             self._launch(_record(row))
 
@@ -160,6 +164,10 @@ class Jobs:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _prune(self, before: float) -> None:
+        """Delete the jobs that ended before then. Their events go with them."""
+        self._db.write("DELETE FROM job WHERE status NOT IN ('queued', 'running') AND updated_at<?", (before,))
 
     def _launch(self, record: JobRecord) -> None:
         handler = self._handlers.get(record.kind)

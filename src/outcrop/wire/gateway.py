@@ -253,7 +253,7 @@ class Gateway:
 
 
 class _Caller:
-    """`ctx.call` of one context: the callee gets notes and headers of its own."""
+    """`ctx.call` of one context: the callee gets a request id, notes and headers of its own."""
 
     context: Context
 
@@ -261,7 +261,7 @@ class _Caller:
         self._gateway = gateway
 
     async def __call__(self, service: str, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        context = replace(self.context, notes={}, headers={})
+        context = replace(self.context, request_id=str(uuid.uuid4()), notes={}, headers={})
         return await self._gateway.call(context, service, operation, request)
 
 

@@ -4,8 +4,9 @@ import json
 import re
 
 import pytest
-from tests.services.lambda_.conftest import ARN, ECHO, PYTHON, ROLE, Opened, until, zipped
+from tests.services.lambda_.conftest import ACCOUNT, ARN, ECHO, PYTHON, ROLE, ROOT, Opened, until, zipped
 
+from outcrop.app import Stack
 from outcrop.services.lambda_.errors import (
     AccessDeniedException,
     InvalidRequestContentException,
@@ -14,6 +15,7 @@ from outcrop.services.lambda_.errors import (
     TooManyRequestsException,
 )
 from outcrop.services.lambda_.events import AT_ONCE
+from outcrop.settings import Settings
 
 REPORT = (
     r"REPORT RequestId: {id}\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 128 MB\t"
@@ -493,3 +495,33 @@ async def test_a_flood_of_events_is_delivered_by_few_processes(call, tmp_path):
     lines = [line.split() for line in out.read_text().splitlines()]
     assert sorted(int(number) for number, _ in lines) == list(range(200))
     assert len({pid for _, pid in lines}) < 2 * AT_ONCE
+
+
+async def test_two_invocations_of_one_caller(tmp_path, cache):
+    """Called through the gateway, as S3 calls for each notification of one request."""
+    stack = Stack(Settings(data=tmp_path, cache=cache, function_sandbox="none"))
+    ctx = stack.context(ACCOUNT, "us-east-1", ROOT)
+    heard = tmp_path / "heard"
+    code = f"def handler(event, context):\n    print(event)\n    open({str(heard)!r}, 'a').write(event)\n"
+    request = {
+        "FunctionName": "f",
+        "Runtime": PYTHON,
+        "Role": ROLE,
+        "Handler": "app.handler",
+        "Code": {"ZipFile": zipped(code)},
+        "Timeout": 10,
+    }
+    await ctx.call("lambda", "create_function", request)
+    call = {"FunctionName": "f", "LogType": "Tail"}
+    answers = await asyncio.gather(
+        *(ctx.call("lambda", "invoke", {**call, "Payload": payload}) for payload in (b'"a"', b'"b"'))
+    )
+    logs = [base64.b64decode(answer["LogResult"]).decode() for answer in answers]
+    assert [re.findall(r"^[ab]$", log, re.MULTILINE) for log in logs] == [["a"], ["b"]]
+    assert len({re.search(r"START RequestId: (\S+)", log)[1] for log in logs}) == 2
+    for payload in (b'"c"', b'"d"'):
+        await ctx.call("lambda", "invoke", {"FunctionName": "f", "InvocationType": "Event", "Payload": payload})
+    await until(lambda: sorted(heard.read_text()) == ["a", "b", "c", "d"])
+    for room in reversed(stack.rooms):
+        await room.stop()
+    stack.close_databases()
