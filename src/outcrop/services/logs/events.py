@@ -11,8 +11,9 @@ from outcrop.services.logs.errors import InvalidParameterException
 from outcrop.services.logs.groups import find_group
 from outcrop.services.logs.metric_filters import MetricFeed
 from outcrop.services.logs.patterns import InvalidPattern, Pattern, compile_pattern
-from outcrop.services.logs.store import DAY, EVENT_OVERHEAD, Event, Group, LogStore, Stream, now_ms
+from outcrop.services.logs.store import DAY, EVENT_OVERHEAD, Event, Group, LogStore, Stream, event_id, now_ms
 from outcrop.services.logs.streams import find_stream, upload_token
+from outcrop.services.logs.subscriptions import SubscriptionFeed
 from outcrop.services.logs.tail import Tails
 
 MAX_BATCH = 1 << 20
@@ -36,9 +37,10 @@ def read_pattern(text: str | None) -> Pattern | None:
 
 
 class Events:
-    def __init__(self, store: LogStore, feed: MetricFeed, tails: Tails) -> None:
+    def __init__(self, store: LogStore, feed: MetricFeed, subscribers: SubscriptionFeed, tails: Tails) -> None:
         self._store = store
         self._feed = feed
+        self._subscribers = subscribers
         self._tails = tails
 
     async def put_log_events(self, ctx: Context, request: Request) -> Result:
@@ -62,6 +64,7 @@ class Events:
             added = self._store.add_events(group, stream, accepted, size)
             self._tails.publish(group, stream, added)
             await self._feed.feed(ctx, group, added)
+            await self._subscribers.feed(group, stream, added)
             stream = find_stream(self._store, group, stream.name)
         rejected = {}
         if too_new:
@@ -131,14 +134,14 @@ class Events:
                     "timestamp": event.at,
                     "message": event.message,
                     "ingestionTime": event.ingested_at,
-                    "eventId": _event_id(event),
+                    "eventId": event_id(event),
                 }
                 for event in found
             ],
             "searchedLogStreams": [],
         }
         if more:
-            result["nextToken"] = ("b" if backward else "f") + "_" + _event_id(found[-1])
+            result["nextToken"] = ("b" if backward else "f") + "_" + event_id(found[-1])
         return result
 
     def _chosen_streams(self, group: Group, request: Request) -> Sequence[Stream]:
@@ -207,10 +210,6 @@ def _read_token(token: str) -> tuple[bool, tuple[int, int]]:
     if not found or int(found["at"]) > END_OF_TIME or int(found["number"]) > END_OF_TIME:
         raise InvalidParameterException("The specified nextToken is invalid.")
     return found["direction"] == "f", (int(found["at"]), int(found["number"]))
-
-
-def _event_id(event: Event) -> str:
-    return f"{event.at:020d}{event.stream_id:018d}{event.number:018d}"
 
 
 _FILTER_TOKEN = re.compile(r"(?P<direction>[fb])_(?P<at>\d{20})(?P<stream>\d{18})(?P<number>\d{18})", re.ASCII)

@@ -10,8 +10,10 @@ from outcrop.services.logs.events import Events
 from outcrop.services.logs.groups import Groups, trim_expired
 from outcrop.services.logs.insights import Insights, QueryDefinitions, Runs
 from outcrop.services.logs.metric_filters import MetricFeed, MetricFilters
+from outcrop.services.logs.resource_policies import ResourcePolicies
 from outcrop.services.logs.store import LogStore
 from outcrop.services.logs.streams import Streams
+from outcrop.services.logs.subscriptions import SubscriptionFeed, SubscriptionFilters
 from outcrop.services.logs.tags import Tags
 from outcrop.services.logs.tail import LiveTail, Tails
 
@@ -22,6 +24,7 @@ TRIM_EVERY = 1800.0
 def services(deps: Deps) -> tuple[Service, ...]:
     store = LogStore(deps.database("logs", durable=False))
     tails, feed, runs = Tails(), MetricFeed(store), Runs(store)
+    subscribers = SubscriptionFeed(store, deps.context)
     trimming: list[asyncio.Task[None]] = []
 
     async def trim_forever() -> None:
@@ -44,9 +47,11 @@ def services(deps: Deps) -> tuple[Service, ...]:
             "logs",
             Groups(store),
             Streams(store),
-            Events(store, feed, tails),
+            Events(store, feed, subscribers, tails),
             Tags(store),
             MetricFilters(store, feed),
+            SubscriptionFilters(store, subscribers),
+            ResourcePolicies(store),
             LiveTail(store, tails),
             Insights(store, runs),
             QueryDefinitions(store),

@@ -41,6 +41,15 @@ SCHEMA = [
                                    query TEXT NOT NULL, groups TEXT NOT NULL, modified_at INTEGER NOT NULL,
                                    PRIMARY KEY (account, region, id)) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE subscription_filter (group_id INTEGER NOT NULL REFERENCES log_group (id) ON DELETE CASCADE,
+                                      name TEXT NOT NULL, pattern TEXT NOT NULL, destination TEXT NOT NULL,
+                                      extra TEXT NOT NULL, created_at INTEGER NOT NULL,
+                                      PRIMARY KEY (group_id, name)) WITHOUT ROWID;
+    CREATE TABLE resource_policy (account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
+                                  document TEXT NOT NULL, updated_at INTEGER NOT NULL,
+                                  PRIMARY KEY (account, region, name)) WITHOUT ROWID;
+    """,
 ]
 
 
@@ -104,6 +113,24 @@ class MetricFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriptionFilter:
+    name: str
+    pattern: str
+    destination: str
+    """The ARN of a function."""
+    extra: Mapping[str, Any]
+    """Members that are only kept: `distribution`, `roleArn` and the like."""
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePolicy:
+    name: str
+    document: str
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueryDefinition:
     id: str
     name: str
@@ -111,6 +138,11 @@ class QueryDefinition:
     groups: Sequence[str]
     """Names of the log groups that it is meant for."""
     modified_at: int
+
+
+def event_id(event: Event) -> str:
+    """56 digits, which sort as the events do."""
+    return f"{event.at:020d}{event.stream_id:018d}{event.number:018d}"
 
 
 def now_ms() -> int:
@@ -328,6 +360,53 @@ class LogStore:
 
     def delete_metric_filter(self, group: Group, name: str) -> bool:
         return bool(self._db.write("DELETE FROM metric_filter WHERE group_id=? AND name=?", (group.id, name)))
+
+    # Subscription filters
+
+    def put_subscription_filter(
+        self, group: Group, name: str, pattern: str, destination: str, extra: Mapping[str, Any]
+    ) -> None:
+        self._db.write(
+            "INSERT INTO subscription_filter VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET pattern=excluded.pattern, "
+            "destination=excluded.destination, extra=excluded.extra",
+            (group.id, name, pattern, destination, json.dumps(extra), now_ms()),
+        )
+
+    def subscription_filters(self, group: Group) -> list[SubscriptionFilter]:
+        """All of a group, by name."""
+        rows = self._db.read("SELECT * FROM subscription_filter WHERE group_id=? ORDER BY name", (group.id,))
+        return [
+            SubscriptionFilter(
+                row["name"], row["pattern"], row["destination"], json.loads(row["extra"]), row["created_at"]
+            )
+            for row in rows
+        ]
+
+    def delete_subscription_filter(self, group: Group, name: str) -> bool:
+        return bool(self._db.write("DELETE FROM subscription_filter WHERE group_id=? AND name=?", (group.id, name)))
+
+    # Resource policies
+
+    def put_resource_policy(self, account: str, region: str, policy: ResourcePolicy) -> None:
+        self._db.write(
+            "INSERT OR REPLACE INTO resource_policy VALUES (?,?,?,?,?)",
+            (account, region, policy.name, policy.document, policy.updated_at),
+        )
+
+    def resource_policies(self, account: str, region: str) -> list[ResourcePolicy]:
+        """All of an account and region, by name."""
+        rows = self._db.read(
+            "SELECT name, document, updated_at FROM resource_policy WHERE account=? AND region=? ORDER BY name",
+            (account, region),
+        )
+        return [ResourcePolicy(*row) for row in rows]
+
+    def delete_resource_policy(self, account: str, region: str, name: str) -> bool:
+        return bool(
+            self._db.write(
+                "DELETE FROM resource_policy WHERE account=? AND region=? AND name=?", (account, region, name)
+            )
+        )
 
     # Query definitions
 

@@ -46,8 +46,19 @@ class DeleteQueryDefinitionResponse(TypedDict):
     success: NotRequired[bool]
 
 
+class DeleteResourcePolicyRequest(TypedDict):
+    policyName: NotRequired[str]
+    resourceArn: NotRequired[str]
+    expectedRevisionId: NotRequired[str]
+
+
 class DeleteRetentionPolicyRequest(TypedDict):
     logGroupName: str
+
+
+class DeleteSubscriptionFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
 
 
 class DescribeLogGroupsRequest(TypedDict):
@@ -117,6 +128,30 @@ class DescribeQueryDefinitionsRequest(TypedDict):
 
 class DescribeQueryDefinitionsResponse(TypedDict):
     queryDefinitions: NotRequired[list[QueryDefinition]]
+    nextToken: NotRequired[str]
+
+
+class DescribeResourcePoliciesRequest(TypedDict):
+    nextToken: NotRequired[str]
+    limit: NotRequired[int]
+    resourceArn: NotRequired[str]
+    policyScope: NotRequired[str]
+
+
+class DescribeResourcePoliciesResponse(TypedDict):
+    resourcePolicies: NotRequired[list[ResourcePolicy]]
+    nextToken: NotRequired[str]
+
+
+class DescribeSubscriptionFiltersRequest(TypedDict):
+    logGroupName: str
+    filterNamePrefix: NotRequired[str]
+    nextToken: NotRequired[str]
+    limit: NotRequired[int]
+
+
+class DescribeSubscriptionFiltersResponse(TypedDict):
+    subscriptionFilters: NotRequired[list[SubscriptionFilter]]
     nextToken: NotRequired[str]
 
 
@@ -384,9 +419,33 @@ class PutQueryDefinitionResponse(TypedDict):
     queryDefinitionId: NotRequired[str]
 
 
+class PutResourcePolicyRequest(TypedDict):
+    policyName: NotRequired[str]
+    policyDocument: NotRequired[str]
+    resourceArn: NotRequired[str]
+    expectedRevisionId: NotRequired[str]
+
+
+class PutResourcePolicyResponse(TypedDict):
+    resourcePolicy: NotRequired[ResourcePolicy]
+    revisionId: NotRequired[str]
+
+
 class PutRetentionPolicyRequest(TypedDict):
     logGroupName: str
     retentionInDays: int
+
+
+class PutSubscriptionFilterRequest(TypedDict):
+    logGroupName: str
+    filterName: str
+    filterPattern: str
+    destinationArn: str
+    roleArn: NotRequired[str]
+    distribution: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFields: NotRequired[list[str]]
 
 
 class QueryDefinition(TypedDict):
@@ -437,6 +496,15 @@ class RejectedLogEventsInfo(TypedDict):
     expiredLogEventEndIndex: NotRequired[int]
 
 
+class ResourcePolicy(TypedDict):
+    policyName: NotRequired[str]
+    policyDocument: NotRequired[str]
+    lastUpdatedTime: NotRequired[int]
+    policyScope: NotRequired[str]
+    resourceArn: NotRequired[str]
+    revisionId: NotRequired[str]
+
+
 class ResultField(TypedDict):
     field: NotRequired[str]
     value: NotRequired[str]
@@ -484,6 +552,19 @@ class StopQueryRequest(TypedDict):
 
 class StopQueryResponse(TypedDict):
     success: NotRequired[bool]
+
+
+class SubscriptionFilter(TypedDict):
+    filterName: NotRequired[str]
+    logGroupName: NotRequired[str]
+    filterPattern: NotRequired[str]
+    destinationArn: NotRequired[str]
+    roleArn: NotRequired[str]
+    distribution: NotRequired[str]
+    applyOnTransformedLogs: NotRequired[bool]
+    creationTime: NotRequired[int]
+    fieldSelectionCriteria: NotRequired[str]
+    emitSystemFields: NotRequired[list[str]]
 
 
 class TagFilter(TypedDict):
