@@ -92,3 +92,21 @@ async def test_tag_resource(call):
         await call("tag_resource", resourceArn=arn + "x", tags={"a": "1"})
     with pytest.raises(InvalidParameterException):
         await call("tag_resource", resourceArn="g", tags={"a": "1"})
+
+
+async def test_keys_come_and_go(call):
+    key = "arn:aws:kms:us-east-1:000000000000:key/51d81fab-b138-4bd2-8a09-07fd6d37224d"
+    await call("create_log_group", logGroupName="g")
+    await call("associate_kms_key", logGroupName="g", kmsKeyId=key)
+    (group,) = (await call("describe_log_groups"))["logGroups"]
+    assert group["kmsKeyId"] == key
+    await call("disassociate_kms_key", resourceIdentifier=group["arn"])
+    (group,) = (await call("describe_log_groups"))["logGroups"]
+    assert "kmsKeyId" not in group
+    for request in ({}, {"logGroupName": "g", "resourceIdentifier": group["arn"]}):
+        with pytest.raises(InvalidParameterException, match="not both"):
+            await call("associate_kms_key", kmsKeyId=key, **request)
+    with pytest.raises(InvalidParameterException, match="ARN of a key"):
+        await call("associate_kms_key", logGroupName="g", kmsKeyId="alias/mine")
+    with pytest.raises(ResourceNotFoundException):
+        await call("disassociate_kms_key", logGroupName="other")

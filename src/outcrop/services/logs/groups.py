@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from outcrop.services.contract import Context, Request, Result
 from outcrop.services.logs.errors import (
     InvalidParameterException,
@@ -14,6 +16,7 @@ from outcrop.services.logs.store import Group, LogStore, now_ms
 
 RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """Days."""
+KEY = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", re.ASCII)
 
 
 def find_group(store: LogStore, ctx: Context, request: Request) -> Group:
@@ -118,6 +121,24 @@ class Groups:
     async def delete_retention_policy(self, ctx: Context, request: Request) -> Result:
         self._store.set_retention(find_group(self._store, ctx, request), None)
         return {}
+
+    async def associate_kms_key(self, ctx: Context, request: Request) -> Result:
+        group = self._encrypted(ctx, request)
+        if not KEY.fullmatch(key := request["kmsKeyId"]):
+            raise InvalidParameterException(f"The kmsKeyId must be the ARN of a key, which {key} is not.")
+        self._store.set_kms_key(group, key)
+        return {}
+
+    async def disassociate_kms_key(self, ctx: Context, request: Request) -> Result:
+        self._store.set_kms_key(self._encrypted(ctx, request), None)
+        return {}
+
+    def _encrypted(self, ctx: Context, request: Request) -> Group:
+        """The group whose key a request is about."""
+        name, resource = request.get("logGroupName"), request.get("resourceIdentifier")
+        if (name is None) == (resource is None):
+            raise InvalidParameterException("Either logGroupName or resourceIdentifier must be given, and not both.")
+        return find_identified(self._store, ctx, name or resource or "")
 
 
 def trim_expired(store: LogStore) -> None:

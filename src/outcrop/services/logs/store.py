@@ -188,6 +188,9 @@ class LogStore:
     def set_retention(self, group: Group, days: int | None) -> None:
         self._db.write("UPDATE log_group SET retention_days=? WHERE id=?", (days, group.id))
 
+    def set_kms_key(self, group: Group, key: str | None) -> None:
+        self._db.write("UPDATE log_group SET kms_key=? WHERE id=?", (key, group.id))
+
     def set_protected(self, group: Group, protected: bool) -> None:
         self._db.write("UPDATE log_group SET protected=? WHERE id=?", (protected, group.id))
 

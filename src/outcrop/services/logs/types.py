@@ -6,6 +6,12 @@ from collections.abc import AsyncIterator
 from typing import NotRequired, TypedDict
 
 
+class AssociateKmsKeyRequest(TypedDict):
+    logGroupName: NotRequired[str]
+    kmsKeyId: str
+    resourceIdentifier: NotRequired[str]
+
+
 class CreateLogGroupRequest(TypedDict):
     logGroupName: str
     kmsKeyId: NotRequired[str]
@@ -153,6 +159,11 @@ class DescribeSubscriptionFiltersRequest(TypedDict):
 class DescribeSubscriptionFiltersResponse(TypedDict):
     subscriptionFilters: NotRequired[list[SubscriptionFilter]]
     nextToken: NotRequired[str]
+
+
+class DisassociateKmsKeyRequest(TypedDict):
+    logGroupName: NotRequired[str]
+    resourceIdentifier: NotRequired[str]
 
 
 class Entity(TypedDict):
