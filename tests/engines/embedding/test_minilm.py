@@ -183,3 +183,18 @@ async def test_tokens_in_their_context(minilm):
     river, money, other = read[0].states[1], read[1].states[first], read[1].states[second]
     assert money @ other > money @ river, "the same word means another thing elsewhere"
     assert len(read[3].spans) == 254
+
+
+async def test_embed_remembers_questions(minilm, monkeypatch):
+    monkeypatch.setattr("outcrop.engines.embedding.minilm.REMEMBERED", 2)
+    texts = ["first asked", "then asked", "first asked", "x " * 2000]
+    before = await minilm.embed(texts, "query")
+    seen = []
+    vector = minilm._vector
+    monkeypatch.setattr(minilm, "_vector", lambda text: seen.append(text) or vector(text))
+    np.testing.assert_array_equal(await minilm.embed(texts, "query"), before)
+    assert seen == [texts[-1]]
+    np.testing.assert_array_equal(await minilm.embed(texts), before)
+    await minilm.embed(["another"], "query")
+    await minilm.embed(["first asked"], "query")
+    assert "then asked" not in minilm._remembered

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,11 @@ LONGEST_WORD = 100
 PIECE = 8192
 """Characters that are tokenized at a time: time stays proportional to the length of a text."""
 
+REMEMBERED = 4096
+"""Texts of questions and answers whose vectors are kept (about 10 MB): the sentences of good passages come again."""
+MEMORABLE = 2000
+"""Characters of the longest of them."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -47,6 +53,7 @@ class MiniLM:
         self._tokenizer: Any = None
         self._session: Any = None
         self._pool: Pool | None = None
+        self._remembered: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     async def open(self) -> None:
         """Load the weights, fetching them first if the cache hasn't got them. Raises `WeightsError`."""
@@ -61,14 +68,30 @@ class MiniLM:
                 pool, self._pool = self._pool, None
                 await asyncio.to_thread(pool.close)
                 self._session = self._tokenizer = None
+                self._remembered.clear()
 
     async def embed(self, texts: Sequence[str], purpose: Purpose = "document") -> NDArray[np.float32]:
         import numpy as np
 
         if self._pool is None:
             raise RuntimeError(f"{NAME} is not open: await open() first")
-        rows = await self._pool.map(self._vector, texts, urgent=purpose == "query")
-        return np.stack(rows) if rows else np.empty((0, self.dimensions), np.float32)
+        if not texts:
+            return np.empty((0, self.dimensions), np.float32)
+        if purpose == "document":
+            return np.stack(await self._pool.map(self._vector, texts, urgent=False))
+        known = {text: self._remembered[text] for text in texts if text in self._remembered}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known |= zip(new, await self._pool.map(self._vector, new, urgent=True), strict=True)
+        for text, vector in known.items():
+            self._remember(text, vector)
+        return np.stack([known[text] for text in texts])
+
+    def _remember(self, text: str, vector: NDArray[np.float32]) -> None:
+        if len(text) <= MEMORABLE:
+            self._remembered[text] = vector
+            self._remembered.move_to_end(text)
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
 
     async def tokens(self, texts: Sequence[str], purpose: Purpose = "document") -> list[Tokens]:
         if self._pool is None:
