@@ -211,6 +211,8 @@ class Gateway:
         """The headers that don't depend on the operation's model."""
         bound, context = exchange.bound, exchange.context
         headers = answer.headers
+        if context is not None and "Content-Type" in context.headers:
+            headers[:] = [(name, value) for name, value in headers if name.lower() != "content-type"]
         sent = {name.lower() for name, _ in headers}
         if bound is not None:
             name = exchange.found.entry.name if exchange.found and exchange.found.entry else ""

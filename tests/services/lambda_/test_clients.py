@@ -50,6 +50,7 @@ def test_the_life_of_a_function(client):
     client.get_waiter("function_exists").wait(FunctionName="life")
     answer = client.invoke(FunctionName="life", Payload=b'{"a": "\xc3\xbc"}')
     assert answer["StatusCode"] == 200
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/json"
     assert answer["ExecutedVersion"] == "$LATEST"
     assert "FunctionError" not in answer
     assert json.loads(answer["Payload"].read()) == {"a": "ü"}

@@ -113,7 +113,7 @@ async def test_create_function_refuses_a_bomb(call, stack):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"Runtime": "java21"}, "java21 isn't supported"),
+        ({"Runtime": "ruby3.3"}, "ruby3.3 isn't supported"),
         ({"Runtime": None}, "Runtime and Handler are mandatory"),
         ({"Handler": None}, "Runtime and Handler are mandatory"),
         ({"PackageType": "Image"}, "Container images can't run here"),
@@ -235,6 +235,18 @@ async def test_update_function_code_dry_run(call):
     planned = await call("update_function_code", FunctionName="f", ZipFile=zipped("x = 1"), DryRun=True)
     assert planned["CodeSha256"] != made["CodeSha256"]
     assert (await call("get_function_configuration", FunctionName="f"))["CodeSha256"] == made["CodeSha256"]
+
+
+async def test_create_function_and_publish(call):
+    made = await call.create(Publish=True)
+    assert made["Version"] == "1"
+    assert made["FunctionArn"] == f"{ARN}:f"
+
+
+async def test_only_later_answers_say_when_a_url_changed(call):
+    await call.create()
+    made = await call("create_function_url_config", FunctionName="f", AuthType="NONE")
+    assert {*await call("get_function_url_config", FunctionName="f")} - {*made} == {"LastModifiedTime"}
 
 
 async def test_update_function_code_and_publish(call):

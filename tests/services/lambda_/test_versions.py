@@ -222,6 +222,7 @@ async def test_layers(call):
     assert (await call("get_layer_version_by_arn", Arn=f"{arn}:2"))["Version"] == 2
     listed = await call("list_layer_versions", LayerName="shared")
     assert [each["Version"] for each in listed["LayerVersions"]] == [2, 1]
+    assert [each.get("Description") for each in listed["LayerVersions"]] == [None, "d"]
     listed = await call("list_layer_versions", LayerName="shared", CompatibleRuntime="python3.12")
     assert [each["Version"] for each in listed["LayerVersions"]] == [1]
     assert (await call("list_layers"))["Layers"][0]["LatestMatchingVersion"]["Version"] == 2

@@ -56,7 +56,7 @@ class Functions:
             self._store.set_signing(version.function, request["CodeSigningConfigArn"])
         if request.get("Publish"):
             version = publish(self._store, version)
-        return {**settings.describe(self._store, version), **CREATING}
+        return {**settings.describe(self._store, version, arn=name.arn), **CREATING}
 
     async def get_function(self, ctx: Context, request: Request) -> Result:
         name = lookup.name(ctx, request)

@@ -39,7 +39,7 @@ class Layers:
         account, region, name = _parse(ctx, request["LayerName"])
         layers = [layer for layer in self._store.layers(account, region, name) if _suits(layer, request)]
         shown, marker = page(request, layers, lambda layer: str(layer.version))
-        return {"LayerVersions": [_summary(layer) for layer in shown], "NextMarker": marker}
+        return {"LayerVersions": [_listed(layer) for layer in shown], "NextMarker": marker}
 
     async def list_layers(self, ctx: Context, request: Request) -> Result:
         newest: dict[str, Layer] = {}
@@ -48,8 +48,7 @@ class Layers:
                 newest.setdefault(layer.name, layer)
         shown, marker = page(request, list(newest.values()), lambda layer: layer.name)
         layers = [
-            {"LayerName": layer.name, "LayerArn": layer.arn, "LatestMatchingVersion": _summary(layer)}
-            for layer in shown
+            {"LayerName": layer.name, "LayerArn": layer.arn, "LatestMatchingVersion": _listed(layer)} for layer in shown
         ]
         return {"Layers": layers, "NextMarker": marker}
 
@@ -111,6 +110,11 @@ def _suits(layer: Layer, request: Request) -> bool:
     return (runtime is None or runtime in layer.settings.get("CompatibleRuntimes", ())) and (
         architecture is None or architecture in layer.settings.get("CompatibleArchitectures", ())
     )
+
+
+def _listed(layer: Layer) -> dict[str, Any]:
+    """As lists show it: without a description if it has none."""
+    return {name: value for name, value in _summary(layer).items() if name != "Description" or value}
 
 
 def _summary(layer: Layer) -> dict[str, Any]:

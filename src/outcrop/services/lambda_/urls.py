@@ -40,7 +40,9 @@ class Urls:
         url_id = "".join(secrets.choice(letters) for _ in range(32))
         url = Timed(name.qualifier, {"InvokeMode": "BUFFERED", **_chosen(request)}, now, now, url_id)
         self._store.put_url(function.id, url)
-        return _shown(ctx, name, url)
+        shown = _shown(ctx, name, url)
+        del shown["LastModifiedTime"]
+        return shown
 
     async def get_function_url_config(self, ctx: Context, request: Request) -> Result:
         name, function = self._target(ctx, request)
