@@ -53,15 +53,19 @@ def truth(value: Value) -> bool:
     return value not in (None, 0, "", "0", "false")
 
 
-def sort_key(value: Value) -> tuple[int, float, tuple[tuple[int, float, str], ...]]:
-    """Missing values first, then text in natural order (`a2` before `a10`), then numbers."""
+def sort_key(value: Value) -> tuple[int, float, tuple[tuple[int, int, str], ...]]:
+    """Missing values first, then text in natural order (`a2` before `a10`, `#` before `1x`, `@`), then numbers."""
     if value is None:
         return 0, 0.0, ()
     amount = number(value)
     if amount is not None:
         return 2, amount, ()
-    pieces = _DIGITS.split(text(value) or "")
-    return 1, 0.0, tuple((1, float(piece[:300]), "") if at % 2 else (0, 0.0, piece) for at, piece in enumerate(pieces))
+    return 1, 0.0, tuple(_chunk(piece) for piece in _DIGITS.split(text(value) or "") if piece)
+
+
+def _chunk(piece: str) -> tuple[int, int, str]:
+    """Digits rank by length, then value, and stand where the digits are among the characters."""
+    return (ord("0"), len(piece), piece) if piece[0] in "0123456789" else (ord(piece[0]), 0, piece)
 
 
 def timestamp(ms: float) -> str:
