@@ -10,18 +10,32 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from outcrop import __version__
-from outcrop.commands import apis, cost, evaluation, functions, kb, logs, models
 from outcrop.settings import Settings
 
 STARTED = time.perf_counter()
 
+OWN = ("up", "status", "down", "reset")
+COMMANDS = {
+    "api": ("apis", "APIs of API Gateway"),
+    "cost": ("cost", "what the work done here would have cost"),
+    "eval": ("evaluation", "measure retrieval and answers"),
+    "function": ("functions", "functions of a running stack"),
+    "kb": ("kb", "knowledge bases"),
+    "logs": ("logs", "what functions and services wrote"),
+    "models": ("models", "model weights, and what serves which model id"),
+}
+"""Each with its module under `commands/` and what it is for."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0 on success, 1 on failure, 2 for a wrong command line."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    first = given[0] if given and given[0] in (*COMMANDS, *OWN) else None
+    options = _parser(first).parse_args(given)
     try:
         settings = Settings.read(
             host=getattr(options, "host", None),
@@ -46,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(only: str | None = None) -> argparse.ArgumentParser:
+    """All commands; with `only`, the actions of no other one: `outcrop up` shall not import what it never uses."""
     parser = argparse.ArgumentParser(prog="outcrop", description="The AWS generative-AI stack on your own machine.")
     parser.add_argument("--version", action="version", version=f"outcrop {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -78,14 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="don't ask")
     reset.set_defaults(run=_reset)
 
-    model_parser = commands.add_parser("models", parents=[shared], help="model weights, and what serves which model id")
-    models.add(model_parser, shared)
-    apis.add(commands.add_parser("api", parents=[shared], help="APIs of API Gateway"), shared)
-    kb.add(commands.add_parser("kb", parents=[shared], help="knowledge bases"), shared)
-    cost.add(commands.add_parser("cost", parents=[shared], help="what the work done here would have cost"), shared)
-    functions.add(commands.add_parser("function", parents=[shared], help="functions of a running stack"), shared)
-    logs.add(commands.add_parser("logs", parents=[shared], help="what functions and services wrote"))
-    evaluation.add(commands.add_parser("eval", parents=[shared], help="measure retrieval and answers"))
+    for name, (module, text) in COMMANDS.items():
+        command = commands.add_parser(name, parents=[shared], help=text)
+        if only in (None, name):
+            import_module(f"outcrop.commands.{module}").add(command, shared)
     return parser
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OPTIONS = ("chunking", "max_tokens", "overlap", "search", "results", "reranker", "model", "embedding")
 
 
-def add(command: argparse.ArgumentParser) -> None:
+def add(command: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     """Add the options to the command's parser."""
     command.add_argument("questions", type=Path, help="JSON lines: question, document, page, answer, unanswerable")
     command.add_argument("--documents", type=Path, required=True, metavar="FOLDER", help="what is asked about")

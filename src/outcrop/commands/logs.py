@@ -22,7 +22,7 @@ _SPAN = re.compile(r"(\d+)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def add(logs: argparse.ArgumentParser) -> None:
+def add(logs: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     logs.add_argument("name", nargs="?", metavar="NAME", help="a log group, or a function (default: list the groups)")
     logs.add_argument("--follow", "-f", action="store_true", help="go on showing what arrives, until Ctrl-C")
     logs.add_argument("--since", type=span, default=600, metavar="10m", help="how far back: 30s, 10m, 2h, 1d")

@@ -34,7 +34,6 @@ class Bound:
     def __init__(self, entry: ServiceEntry, service: Callable[[], Service]) -> None:
         self.entry = entry
         self._service = service
-        self._by_operation = {entry.operation: entry for entry in entry.operations.values()}
 
     @property
     def name(self) -> str:
@@ -67,6 +66,10 @@ class Bound:
     def find(self, operation: str) -> Entry | None:
         """The operation of that model name, `PutObject`."""
         return self._by_operation.get(operation)
+
+    @cached_property
+    def _by_operation(self) -> Mapping[str, Entry]:
+        return {entry.operation: entry for entry in self.entry.operations.values()}
 
 
 def bind(parts: Sequence[Service | Room], known: Mapping[str, ServiceEntry]) -> dict[str, Bound]:

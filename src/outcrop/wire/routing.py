@@ -147,15 +147,13 @@ class Router:
         self._by_target: dict[str, Bound] = {}
         self._by_signing: dict[str, list[Bound]] = {}
         self._by_version: dict[str, list[Bound]] = {}
-        self._routes: dict[str, dict[tuple[str, str], list[Route]]] = {}
+        self._tables: dict[str, dict[tuple[str, str], list[Route]]] = {}
         for bound in services.values():
             if bound.entry.target:
                 self._by_target[bound.entry.target] = bound
             self._by_signing.setdefault(bound.entry.signing, []).append(bound)
             if "query" in bound.entry.protocols:
                 self._by_version.setdefault(bound.entry.version, []).append(bound)
-            if _is_rest(bound):
-                self._routes[bound.name] = _table(bound)
         self._unsigned = [
             bound for bound in services.values() if _is_rest(bound) and "rest-xml" not in bound.entry.protocols
         ]
@@ -178,7 +176,7 @@ class Router:
             return _rpc(bound, "json", name)
         if found := self._form(asked, candidates):
             return found
-        rest = [bound for bound in candidates if bound.name in self._routes]
+        rest = [bound for bound in candidates if _is_rest(bound)]
         if candidates and not rest:
             bound = candidates[0]
             return Found(bound, bound.default_protocol, None, "(no Action or X-Amz-Target)", {})
@@ -210,11 +208,17 @@ class Router:
             able = self._by_version.get(fields.get("Version", ""), [])
         return _rpc(able[0], "query", action) if able else None
 
+    def _table(self, bound: Bound) -> dict[tuple[str, str], list[Route]]:
+        """Made when the service is first looked at."""
+        if bound.name not in self._tables:
+            self._tables[bound.name] = _table(bound)
+        return self._tables[bound.name]
+
     def _path(self, asked: Asked, services: Iterable[Bound]) -> Found | None:
         path = Path.read(asked.raw_path)
         best: tuple[tuple[object, ...], Route, dict[str, str]] | None = None
         for bound in services:
-            table = self._routes[bound.name]
+            table = self._table(bound)
             first = path.pieces[0] if path.pieces else ""
             for key in dict.fromkeys(((asked.method, first), (asked.method, ""), (asked.method, unquote(first)))):
                 for route in table.get(key, ()):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Entry:
     """Headers that the input requires, in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceEntry:
     name: str
     """botocore's name, `bedrock-runtime`."""
@@ -35,8 +37,16 @@ class ServiceEntry:
     """The service's name in signatures."""
     target: str
     """What stands before the dot in `X-Amz-Target`; empty where none does."""
-    operations: Mapping[str, Entry]
-    """By boto3's names."""
+    stored: Mapping[str, Sequence[Any]]
+    """The operations as they stand in the file."""
+
+    @cached_property
+    def operations(self) -> Mapping[str, Entry]:
+        """By boto3's names."""
+        return {
+            python: Entry(python, operation, method, uri, tuple(query), tuple(headers))
+            for python, (operation, method, uri, query, headers) in self.stored.items()
+        }
 
 
 def load() -> dict[str, ServiceEntry]:
@@ -56,8 +66,5 @@ def _entry(name: str, fields: Mapping[str, object]) -> ServiceEntry:
         protocols=tuple(protocols),
         signing=str(fields["signing"]),
         target=str(fields["target"]),
-        operations={
-            python: Entry(python, operation, method, uri, tuple(query), tuple(headers))
-            for python, (operation, method, uri, query, headers) in operations.items()
-        },
+        stored=operations,
     )
