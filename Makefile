@@ -44,7 +44,7 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	@$(BIN)/outcrop models pull all-MiniLM-L6-v2
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not training"
 
 $(VENV)/installed-training: pyproject.toml $(VENV)/installed-dev
 	@echo "Installing PyTorch and transformers ..."

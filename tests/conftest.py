@@ -1,4 +1,5 @@
 import asyncio
+import importlib.util
 import shutil
 
 import pytest
@@ -20,3 +21,12 @@ def tiny_cache(tmp_path_factory):
     shutil.copy(course() / "10-glossary.md", text)
     asyncio.run(Bases(cache, Recipe(steps=200, batch=4, length=48)).build(text))
     return cache
+
+
+def pytest_collection_modifyitems(items):
+    missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
+    if missing:
+        reason = f"needs {', '.join(missing)}: make test-training installs them"
+        for item in items:
+            if item.get_closest_marker("training"):
+                item.add_marker(pytest.mark.skip(reason=reason))
