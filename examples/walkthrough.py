@@ -201,13 +201,20 @@ def ask(url, question):
         return
     print(f"\n   Q: {question}   ({(time.monotonic() - began) * 1000:.0f} ms)")
     sources = {}
-    for citation in reply["citations"]:
+    for number, citation in enumerate(reply["citations"]):
         marks = ""
         for found in citation["sources"][:1]:
             name = found["document"].split("/", 3)[-1]
             place = name if found["page"] is None else f"{name}, page {found['page']:.0f}"
             marks += f" [{sources.setdefault(place, len(sources) + 1)}]"
-        print(textwrap.fill(citation["text"] + marks, 100, initial_indent="   A: ", subsequent_indent="      "))
+        print(
+            textwrap.fill(
+                citation["text"] + marks,
+                100,
+                initial_indent="      " if number else "   A: ",
+                subsequent_indent="      ",
+            )
+        )
     for place, number in sources.items():
         print(f"      [{number}] {place}")
 
