@@ -6,10 +6,9 @@ import base64
 import gzip
 import io
 import json
-import sys
-import zipfile
 
 import pytest
+from tests.commands.functions import create
 
 from outcrop.cli import main
 from outcrop.commands.expectations import Expectation, recorded
@@ -115,19 +114,7 @@ def test_templates():
 
 @pytest.fixture(scope="module")
 def function(outcrop_stack):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("app.py", CODE)
-    client, name = outcrop_stack.client("lambda"), "tested"
-    client.create_function(
-        FunctionName=name,
-        Runtime=f"python3.{sys.version_info.minor}",
-        Role="arn:aws:iam::000000000000:role/any",
-        Handler="app.handler",
-        Code={"ZipFile": packed.getvalue()},
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName=name)
-    return name
+    return create(outcrop_stack, "tested", CODE)
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import subprocess
 import sys
 import time
-import zipfile
 
 import pytest
+from tests.commands.functions import create
 
 from outcrop.commands.function_stats import bars
 from outcrop.commands.logs import span, table
@@ -23,25 +23,14 @@ def outcrop(stack, *arguments):
 
 @pytest.fixture(scope="module")
 def function(outcrop_stack):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("app.py", CODE)
-    client = outcrop_stack.client("lambda")
-    name = "watched"
-    client.create_function(
-        FunctionName=name,
-        Runtime=f"python3.{sys.version_info.minor}",
-        Role="arn:aws:iam::000000000000:role/any",
-        Handler="app.handler",
-        Code={"ZipFile": packed.getvalue()},
-    )
-    client.get_waiter("function_active_v2").wait(FunctionName=name)
+    name, client = create(outcrop_stack, "watched", CODE), outcrop_stack.client("lambda")
     for by in (b'{"by": 1}', b'{"by": 2}', b'{"by": 0}'):
         client.invoke(FunctionName=name, Payload=by)
     logs, deadline = outcrop_stack.client("logs"), time.monotonic() + 20
     while time.monotonic() < deadline:
-        if len(logs.filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="REPORT")["events"]) == 3:
-            break
+        with contextlib.suppress(logs.exceptions.ResourceNotFoundException):  # the group is made with its first lines
+            if len(logs.filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern="REPORT")["events"]) == 3:
+                break
         time.sleep(0.05)
     time.sleep(1.5)  # metrics are written once a second
     return name
