@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from outcrop.engines.linear_regex import InvalidExpression, compiled
+
 _REGEX = re.compile(r"\{\{regex:(.*)\}\}", re.DOTALL)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*")
@@ -134,14 +136,9 @@ def _matches(expected: Any, actual: Any) -> bool:
 
 
 def _compiled(pattern: str) -> Any:
-    import re2
-
-    options = re2.Options()
-    options.dot_nl = True
-    options.log_errors = False
     try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
+        return compiled(pattern, dot_matches_newline=True)
+    except InvalidExpression as error:
         raise ValueError(f"{{{{regex:{pattern}}}}} is no regular expression: {error}") from None
 
 

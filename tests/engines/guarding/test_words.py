@@ -1,9 +1,10 @@
 import pytest
 
 from outcrop.engines.guarding.attacks import Attacks
-from outcrop.engines.guarding.expressions import Expression, InvalidExpression
+from outcrop.engines.guarding.expressions import Expression
 from outcrop.engines.guarding.match import Match, apart, masked
 from outcrop.engines.guarding.words import Words
+from outcrop.engines.linear_regex import InvalidExpression
 
 
 def found(words, text):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from outcrop.engines.guarding.expressions import compiled
+from outcrop.engines.linear_regex import compiled
 
 _RULES = r"(?:instructions?|prompts?|rules|guidelines|directions|directives|constraints|restrictions|guardrails)"
 _ANY = r"(?:(?:all|any|every|the|of|these|those)\s+){0,4}"

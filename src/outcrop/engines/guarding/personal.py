@@ -15,8 +15,8 @@ from outcrop.engines.guarding.checksums import (
     routing_number,
     vehicle_number,
 )
-from outcrop.engines.guarding.expressions import compiled
 from outcrop.engines.guarding.match import Match, apart
+from outcrop.engines.linear_regex import compiled
 
 _NO_NINO = frozenset({"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
 _IS = r"(?:\s*(?:number|no\.?|code|id))?\s*(?:is|was|:|=|#)?\s*#?"

@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from outcrop.engines.linear_regex import InvalidExpression, compiled
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -153,9 +155,9 @@ class Scanner:
             at += 1
         if end < 0:
             raise self.fail("unclosed regular expression")
-        compiled = compile_regex(self.text[self.at + 1 : end].replace("\\/", "/"), self)
+        found = compile_regex(self.text[self.at + 1 : end].replace("\\/", "/"), self)
         self._move(end + 1)
-        return compiled
+        return found
 
     def slice(self, start: int) -> str:
         """The text from `start` to here."""
@@ -172,16 +174,10 @@ class Scanner:
 
 
 def compile_regex(source: str, scanner: Scanner) -> Any:
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 8 << 20
     try:
-        return re2.compile(source, options)
-    except re2.error as error:
-        text = error.args[0] if error.args else error
-        raise scanner.fail(f"invalid regular expression: {_text(text)}") from None
+        return compiled(source)
+    except InvalidExpression as error:
+        raise scanner.fail(f"invalid regular expression: {error}") from None
 
 
 def glob_regex(pattern: str, names: Sequence[str], scanner: Scanner) -> Any:
@@ -195,7 +191,3 @@ def glob_regex(pattern: str, names: Sequence[str], scanner: Scanner) -> Any:
         parts.append("(.*)" if last else "(.*?)")
         parts.append(re.escape(piece))
     return compile_regex("(?s)" + "".join(parts), scanner)
-
-
-def _text(message: object) -> str:
-    return message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)

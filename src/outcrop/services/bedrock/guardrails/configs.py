@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from outcrop.engines.guarding.expressions import InvalidExpression, compiled
 from outcrop.engines.guarding.personal import KINDS
+from outcrop.engines.linear_regex import InvalidExpression, compiled
 from outcrop.services.contract import ValidationException
 
 _MAX_THRESHOLD = 0.99
