@@ -94,6 +94,11 @@ class Reporting:
             self._task = None
 
 
+def log_group(arn: str) -> str:
+    """The name in a log group's ARN, with or without the `:*` behind it."""
+    return arn.split(":", 6)[6].removesuffix(":*")
+
+
 async def _write_metrics(context: Context, tally: Tally) -> None:
     data: list[Mapping[str, Any]] = []
     for (dimensions, name), counter in tally.values.items():

@@ -47,6 +47,16 @@ def find_api(store: ApiStore, ctx: Context, api_id: str) -> Api:
     return api
 
 
+def api_id_for(tags: Mapping[str, str], *, strict: bool) -> str:
+    """A new API's id; not in strict mode, its tags may choose it. Raises BadRequestException."""
+    custom = tags.get(CUSTOM_ID)
+    if custom is None or strict:
+        return new_id(10)
+    if not re.fullmatch(r"[a-z0-9-]{1,63}", custom):
+        raise BadRequestException(f"The tag {CUSTOM_ID} takes lower-case letters, digits and hyphens: '{custom}'")
+    return custom
+
+
 def api_arn(api: Api) -> str:
     return f"arn:aws:apigateway:{api.region}::/apis/{api.id}"
 
@@ -64,7 +74,7 @@ class HttpApis:
         _check(definition)
         parts = _quick_parts(request)
         tags = dict(request.get("Tags", {}))
-        api_id = self._new_id(tags)
+        api_id = api_id_for(tags, strict=self._strict)
         if not self._store.add_api(api_id, ctx.account, ctx.region, definition, tags):
             raise ConflictException(f"An API with the id {api_id} exists already")
         api = find_api(self._store, ctx, api_id)
@@ -102,14 +112,6 @@ class HttpApis:
         self._store.set_api(api, {name: v for name, v in api.definition.items() if name != "CorsConfiguration"})
         self._deployer.changed(api)
         return {}
-
-    def _new_id(self, tags: Mapping[str, str]) -> str:
-        custom = tags.get(CUSTOM_ID)
-        if custom is None or self._strict:
-            return new_id(10)
-        if not re.fullmatch(r"[a-z0-9-]{1,63}", custom):
-            raise BadRequestException(f"The tag {CUSTOM_ID} takes lower-case letters, digits and hyphens: '{custom}'")
-        return custom
 
     def _update_quick(self, api: Api, request: Request) -> None:
         """Change the integration or the route that quick create made."""

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+def clock(seconds: float) -> str:
+    """`23/Nov/2026:10:00:00 +0000`."""
+    t = time.gmtime(seconds)
+    return f"{t.tm_mday:02d}/{_MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} +0000"
+
+
 @dataclass
 class Incoming:
     """A request, apart from where it leads."""
@@ -114,11 +120,7 @@ class Exchange:
 
     @property
     def clock(self) -> str:
-        """`23/Nov/2026:10:00:00 +0000`."""
-        t = time.gmtime(self.at)
-        return (
-            f"{t.tm_mday:02d}/{_MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} +0000"
-        )
+        return clock(self.at)
 
     @property
     def arn(self) -> str:

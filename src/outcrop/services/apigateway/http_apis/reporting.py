@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from outcrop.services.apigateway.http_apis.exchange import Exchange, Reply
 from outcrop.services.apigateway.http_apis.mapping import render_context
-from outcrop.services.apigateway.reporting import Dimensions, Reporting
+from outcrop.services.apigateway.reporting import Dimensions, Reporting, log_group
 
 
 def note(reporting: Reporting, exchange: Exchange, reply: Reply) -> None:
@@ -17,7 +17,7 @@ def note(reporting: Reporting, exchange: Exchange, reply: Reply) -> None:
     reporting.measure(owner, _measures(exchange, reply), _dimensions(exchange))
     if stage.access_logs:
         line = render_context(stage.access_logs["Format"], exchange, reply)
-        group = stage.access_logs["DestinationArn"].split(":", 6)[6].removesuffix(":*")
+        group = log_group(stage.access_logs["DestinationArn"])
         reporting.write(owner, group, f"{stage.api_id}/{stage.name}", exchange.at, [line])
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from outcrop.services.apigateway.http_apis.apis import api_id_for
 from outcrop.services.apigateway.http_apis.errors import BadRequestException, ConflictException, NotFoundException
 from outcrop.services.apigateway.http_apis.store import new_id
 from outcrop.services.apigateway.rest_apis.finding import find_api, find_part, find_thing, page, when
@@ -46,8 +47,6 @@ FIELDS: Fields = {
 }
 COPIED: tuple[PartKind, ...] = ("authorizer", "validator", "gateway_response")
 """What a clone gets beside resources and models."""
-CUSTOM_ID = "_custom_id_"
-"""A tag that chooses the API's id, so that its URL stays the same when the stack is set up anew."""
 MODELS: Mapping[str, Definition] = {
     "Empty": {
         "description": "This is a default empty schema model",
@@ -112,21 +111,19 @@ class RestApis:
 
     def make(self, ctx: Context, definition: Definition) -> RestApi:
         """A new API with its root and the models that all have."""
-        api = RestApi(self._new_id(definition.get("tags", {})), ctx.account, ctx.region, definition, time.time())
+        api = RestApi(
+            api_id_for(definition.get("tags", {}), strict=self._strict),
+            ctx.account,
+            ctx.region,
+            definition,
+            time.time(),
+        )
         if not self._store.add_api(api):
             raise ConflictException(f"An API with the id {api.id} exists already")
         root = Part(api.id, "resource", new_id(10), {"path": "/", "resourceMethods": {}})
         models = [Part(api.id, "model", name, {**model, "id": new_id(6)}) for name, model in MODELS.items()]
         self._store.put(root, *models)
         return api
-
-    def _new_id(self, tags: Mapping[str, str]) -> str:
-        custom = tags.get(CUSTOM_ID)
-        if custom is None or self._strict:
-            return new_id(10)
-        if not re.fullmatch(r"[a-z0-9-]{1,63}", custom):
-            raise BadRequestException(f"The tag {CUSTOM_ID} takes lower-case letters, digits and hyphens: '{custom}'")
-        return custom
 
     def _clone(self, source_id: str, api: RestApi) -> None:
         """What the source has; parts keep their ids, which are unique inside an API."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from outcrop.services.apigateway.rest_apis.events import is_binary, many, proxy_
 from outcrop.services.apigateway.rest_apis.exchange import RestExchange
 from outcrop.services.apigateway.rest_apis.failures import RestFailure
 from outcrop.services.apigateway.rest_apis.parameters import apply_overrides, mapped_request
-from outcrop.services.apigateway.rest_apis.responses import choose_response, shape_reply
+from outcrop.services.apigateway.rest_apis.responses import choose_response, convert, shape_reply
 from outcrop.services.apigateway.rest_apis.store import Definition
 from outcrop.services.apigateway.rest_apis.templates import choose, render
 from outcrop.services.contract import ServiceError
@@ -270,17 +269,6 @@ def request_body(exchange: RestExchange, integration: Definition) -> bytes:
     rendered = render(exchange, template, text)
     exchange.note(f"Endpoint request body after transformations: {rendered[:1000]}")
     return rendered.encode("utf-8", "surrogatepass")
-
-
-def convert(body: bytes, handling: str | None) -> bytes:
-    if handling == "CONVERT_TO_TEXT":
-        return base64.b64encode(body)
-    if handling == "CONVERT_TO_BINARY":
-        try:
-            return base64.b64decode(body, validate=True)
-        except (binascii.Error, ValueError):
-            return body
-    return body
 
 
 def _mock(exchange: RestExchange, integration: Definition) -> Reply:

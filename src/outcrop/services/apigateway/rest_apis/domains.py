@@ -68,10 +68,8 @@ class Domains:
 
     async def delete_domain_name(self, ctx: Context, request: Request) -> Result:
         domain = find_thing(self._store, ctx, "domain_name", request["domainName"])
-        for kind in ("base_path_mapping", "api_mapping"):
-            for mapping in self._store.things(ctx.account, ctx.region, kind):
-                if mapping.definition["domainName"] == domain.id:
-                    self._store.delete_thing(mapping)
+        for mapping in self._mappings_of(domain):
+            self._store.delete_thing(mapping)
         self._store.delete_thing(domain)
         self._changed()
         return {}
@@ -95,12 +93,7 @@ class Domains:
 
     async def get_base_path_mappings(self, ctx: Context, request: Request) -> Result:
         domain = find_thing(self._store, ctx, "domain_name", request["domainName"])
-        mappings = [
-            mapping
-            for mapping in self._store.things(ctx.account, ctx.region, "base_path_mapping")
-            if mapping.definition["domainName"] == domain.id
-        ]
-        return page(request, mappings, _describe_mapping)
+        return page(request, self._mappings_of(domain), _describe_mapping)
 
     async def update_base_path_mapping(self, ctx: Context, request: Request) -> Result:
         mapping = self._mapping(ctx, request)
@@ -122,6 +115,10 @@ class Domains:
         self._changed()
         return {}
 
+    def _mappings_of(self, domain: Thing) -> list[Thing]:
+        mappings = self._store.things(domain.account, domain.region, "base_path_mapping")
+        return [mapping for mapping in mappings if mapping.definition["domainName"] == domain.id]
+
     def _mapping(self, ctx: Context, request: Request) -> Thing:
         domain = self._store.thing(ctx.account, ctx.region, "domain_name", request["domainName"])
         if domain is None:
@@ -130,12 +127,7 @@ class Domains:
 
     def _check(self, ctx: Context, definition: Any) -> None:
         base_path = definition["basePath"]
-        if base_path != NONE and not re.fullmatch(r"[\w$.+!*'(),-]+(?:/[\w$.+!*'(),-]+)*", base_path, re.ASCII):
-            raise BadRequestException(
-                "API Gateway V1 doesn't support the slash character (/) in base path mappings. To create a multi-level "
-                "base path mapping, use API Gateway V2."
-            )
-        if "/" in base_path:
+        if base_path != NONE and not re.fullmatch(r"[\w$.+!*'(),-]+", base_path, re.ASCII):
             raise BadRequestException(
                 "API Gateway V1 doesn't support the slash character (/) in base path mappings. To create a multi-level "
                 "base path mapping, use API Gateway V2."
@@ -168,7 +160,6 @@ def check_domain_name(name: str) -> None:
 def _describe(domain: Thing) -> Result:
     definition = dict(domain.definition)
     zone = definition.pop("zone", "")
-    definition.pop("DomainNameConfigurations", None)
     regional = definition["endpointConfiguration"]["types"] == ["REGIONAL"]
     kind = "regional" if regional else "distribution"
     suffix = f"execute-api.{domain.region}.localhost" if regional else "cloudfront.localhost"
@@ -225,10 +216,6 @@ class DomainTable:
                 table.setdefault(given["domainName"].lower(), []).append(
                     (base_path, given["restApiId"], given.get("stage", ""))
                 )
-            for mapping in self._store.things_anywhere("api_mapping"):
-                given = mapping.definition
-                row = (given.get("ApiMappingKey", ""), given["ApiId"], given["Stage"])
-                table.setdefault(given["domainName"].lower(), []).append(row)
             for rows in table.values():
                 rows.sort(key=lambda row: -len(row[0]))
             self._mappings = table

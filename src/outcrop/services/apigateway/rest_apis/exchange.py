@@ -10,12 +10,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from outcrop.services.apigateway.http_apis.exchange import Incoming, Reply
+from outcrop.services.apigateway.http_apis.exchange import Incoming, Reply, clock
 from outcrop.services.apigateway.rest_apis.failures import RestFailure
 from outcrop.services.apigateway.rest_apis.live import LiveMethod, LiveRestStage
 from outcrop.services.contract import Principal
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 IDENTITY = (
     "cognitoIdentityPoolId",
     "accountId",
@@ -138,11 +137,7 @@ class RestExchange:
 
     @property
     def clock(self) -> str:
-        """`23/Nov/2026:10:00:00 +0000`."""
-        t = time.gmtime(self.at)
-        return (
-            f"{t.tm_mday:02d}/{_MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} +0000"
-        )
+        return clock(self.at)
 
     @property
     def arn(self) -> str:

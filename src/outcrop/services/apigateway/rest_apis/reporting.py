@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from outcrop.services.apigateway.http_apis.exchange import Reply
-from outcrop.services.apigateway.reporting import Dimensions, Reporting
+from outcrop.services.apigateway.reporting import Dimensions, Reporting, log_group
 from outcrop.services.apigateway.rest_apis.access_lines import access_line
 from outcrop.services.apigateway.rest_apis.exchange import RestExchange
 
@@ -16,7 +16,7 @@ def note(reporting: Reporting, exchange: RestExchange, reply: Reply) -> None:
     stage = exchange.stage
     reporting.measure(stage.owner, _measures(exchange, reply), _dimensions(exchange))
     if logs := stage.access_logs:
-        group = logs["destinationArn"].split(":", 6)[6].removesuffix(":*")
+        group = log_group(logs["destinationArn"])
         reporting.write(
             stage.owner,
             group,

@@ -63,7 +63,7 @@ def shape_reply(exchange: RestExchange, chosen: Definition, reply: Reply) -> Rep
             body = text.encode("utf-8", "surrogatepass")
     elif not templates:
         content_type = "application/json" if content_type.startswith("application/json") else content_type
-    body = _converted(body, chosen.get("contentHandling"))
+    body = convert(body, chosen.get("contentHandling"))
     result = Reply(int(chosen["statusCode"]), [("content-type", content_type)], body)
     for target, source in (chosen.get("responseParameters") or {}).items():
         header = target.removeprefix("method.response.header.").lower()
@@ -86,7 +86,8 @@ def _template_name(templates: dict[str, str], accept: str) -> str | None:
     return "application/json" if "application/json" in templates else next(iter(templates))
 
 
-def _converted(body: bytes, handling: str | None) -> bytes:
+def convert(body: bytes, handling: str | None) -> bytes:
+    """As `contentHandling` says."""
     if handling == "CONVERT_TO_TEXT":
         return base64.b64encode(body)
     if handling == "CONVERT_TO_BINARY":

@@ -41,7 +41,6 @@ PartKind = Literal[
 ThingKind = Literal[
     "account",
     "api_key",
-    "api_mapping",
     "base_path_mapping",
     "domain_name",
     "plan_key",

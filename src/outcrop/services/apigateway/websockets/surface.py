@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 
 from outcrop.engines.templating import read_path
 from outcrop.services.apigateway.http_apis.authorization import allows
+from outcrop.services.apigateway.http_apis.exchange import clock
 from outcrop.services.apigateway.http_apis.mapping import render_variables
 from outcrop.services.apigateway.http_apis.targets import function_arn
 from outcrop.services.apigateway.invoker import Invoker, permission_hint
@@ -33,7 +34,6 @@ from outcrop.services.surface import HttpRequest, HttpResponse, Socket
 
 IDLE_SECONDS = 600.0
 LONGEST_SECONDS = 7200.0
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Refused(Exception):
@@ -367,7 +367,7 @@ class _Talk:
         return context | {
             "eventType": kind,
             "extendedRequestId": request_id,
-            "requestTime": _clock(now),
+            "requestTime": clock(now),
             "messageDirection": "IN",
             "stage": stage.name,
             "connectedAt": int(connection.connected_at * 1000),
@@ -382,11 +382,6 @@ class _Talk:
 
 def _request_id() -> str:
     return base64.urlsafe_b64encode(uuid.uuid4().bytes[:11]).decode()
-
-
-def _clock(seconds: float) -> str:
-    t = time.gmtime(seconds)
-    return f"{t.tm_mday:02d}/{_MONTHS[t.tm_mon - 1]}/{t.tm_year}:{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d} +0000"
 
 
 def _capitals(name: str) -> str:
