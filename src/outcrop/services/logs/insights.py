@@ -282,14 +282,14 @@ class Insights:
         if match is None or any(len(part) > 18 for part in match.groups()):
             raise InvalidParameterException("The specified logRecordPointer is invalid.")
         group_id, stream_id, at, number = (int(part) for part in match.groups())
-        for group in self._store.groups(ctx.account, ctx.region):
-            if group.id == group_id:
-                for stream in self._store.streams(group):
-                    if stream.id == stream_id:
-                        found = self._store.events(stream_id, at, at + 1, after=(at, number - 1), limit=1)
-                        if found and found[0].number == number:
-                            return group, stream.name, found[0]
-        raise ResourceNotFoundException("The specified log record does not exist.")
+        groups = self._store.groups(ctx.account, ctx.region)
+        group = next((each for each in groups if each.id == group_id), None)
+        streams = self._store.streams(group) if group else []
+        stream = next((each for each in streams if each.id == stream_id), None)
+        found = self._store.events(stream_id, at, at + 1, after=(at, number - 1), limit=1) if stream else []
+        if group is None or stream is None or not found or found[0].number != number:
+            raise ResourceNotFoundException("The specified log record does not exist.")
+        return group, stream.name, found[0]
 
 
 class QueryDefinitions:

@@ -73,8 +73,7 @@ class Copies:
         about = self._about(ctx, request, bucket, source)
         same = bucket.id == source.bucket and key == source.key
         newest = self._store.newest(bucket, key)
-        by_version = copy_source(request["CopySource"])[2] is not None
-        if same and newest == source and not by_version and not self._changes(request):
+        if same and newest == source and not self._changes(request) and copy_source(request["CopySource"])[2] is None:
             raise errors.InvalidRequest(
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
                 "object's metadata, storage class, website redirect location or encryption attributes."

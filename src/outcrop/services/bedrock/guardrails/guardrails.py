@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from outcrop.services.bedrock.errors import TooManyTagsException
 from outcrop.services.bedrock.guardrails.configs import read_policies, refuse_unchecked, unchecked
 from outcrop.services.bedrock.guardrails.store import DRAFT, Guardrail, NameTaken
+from outcrop.services.bedrock.paging import page
 from outcrop.services.bedrock.tags import MAX_TAGS, read_tags
-from outcrop.services.contract import ConflictException, ResourceNotFoundException, ValidationException
+from outcrop.services.contract import ConflictException, ResourceNotFoundException
 
 if TYPE_CHECKING:
     from outcrop.services.bedrock.guardrails.store import GuardrailStore
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from outcrop.services.contract import Context, Request, Result
 
 NO_SUCH = "The guardrail identifier or version provided in the request does not exist."
-_PAGE = 100
 _LETTERS = string.ascii_lowercase + string.digits
 _PREFIX = re.compile(r"arn:aws[^:]*:bedrock:[a-z0-9-]+:\d{12}:guardrail/")
 
@@ -103,12 +103,8 @@ class Guardrails:
             found = self._store.versions(ctx.account, ctx.region, self.get(ctx, identifier, DRAFT).id)
         else:
             found = self._store.drafts(ctx.account, ctx.region)
-        start = _position(request.get("nextToken"), len(found))
-        end = start + request.get("maxResults", _PAGE)
-        result: dict[str, Any] = {"guardrails": [_summary(one) for one in found[start:end]]}
-        if end < len(found):
-            result["nextToken"] = str(end)
-        return result
+        shown, following = page(found, request)
+        return {"guardrails": [_summary(one) for one in shown], **following}
 
     async def delete_guardrail(self, ctx: Context, request: Request) -> Result:
         draft = self.get(ctx, request["guardrailIdentifier"], DRAFT)
@@ -172,11 +168,3 @@ def _summary(one: Guardrail) -> dict[str, Any]:
 
 def _at(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _position(token: str | None, size: int) -> int:
-    if token is None:
-        return 0
-    if not token.isascii() or not token.isdigit() or not 0 < int(token[:9]) < size:
-        raise ValidationException("The provided pagination token is invalid.")
-    return int(token)
